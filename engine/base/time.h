@@ -32,8 +32,9 @@ static inline nx_time nx_time_add_ns(nx_time at, int64_t duration_ns)
 static inline nx_time nx_time_add_ms(nx_time at, int64_t duration_ms)
 {
     int64_t duration_ns;
-    return __builtin_mul_overflow(duration_ms, (int64_t)NX_TIME_NS_PER_MS, &duration_ns) ? NX_TIME_NEVER
-                                                                                        : nx_time_add_ns(at, duration_ns);
+    return __builtin_mul_overflow(duration_ms, (int64_t)NX_TIME_NS_PER_MS, &duration_ns)
+               ? NX_TIME_NEVER
+               : nx_time_add_ns(at, duration_ns);
 }
 
 /** Returns the nanoseconds from `start` to `end`; negative when `end` is earlier. */

@@ -2,8 +2,8 @@
  *
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: any; the writer belongs to its caller
- * Idiom:   write everything without checking, then ask nx_writer_ok() once. After the first write that does not
- *          fit nothing more is written and the size stays where it was.
+ * Idiom:   write everything without checking, then ask nx_writer_ok() once. After the first write that does
+ * not fit nothing more is written and the size stays where it was.
  */
 #ifndef NX_BASE_WRITER_H
 #define NX_BASE_WRITER_H
@@ -36,7 +36,8 @@ static inline struct nx_bytes nx_writer_bytes(const struct nx_writer *w)
     return (struct nx_bytes){.at = w->start, .size = w->size};
 }
 
-/** Advances by `size` bytes and returns where they start (to be filled by the caller), or NULL when they do not fit. */
+/** Advances by `size` bytes and returns where they start (to be filled by the caller), or NULL when they do
+ * not fit. */
 static inline uint8_t *nx_writer_skip(struct nx_writer *w, size_t size)
 {
     if (w->failed || w->room - w->size < size) {
@@ -85,7 +86,8 @@ static inline void nx_writer_u16(struct nx_writer *w, uint16_t value)
 /** Writes a 32-bit big-endian field. */
 static inline void nx_writer_u32(struct nx_writer *w, uint32_t value)
 {
-    const uint8_t field[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+    const uint8_t field[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+                              (uint8_t)value};
     nx_writer_put(w, field, sizeof(field));
 }
 
