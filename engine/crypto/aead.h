@@ -35,7 +35,8 @@ NX_MUST_USE enum nx_err nx_aead_open(struct nx_aead *aead, struct nx_bytes key);
 void nx_aead_close(struct nx_aead *aead);
 
 /** Encrypts `plain` into `out`, which has room for plain.size + NX_AEAD_TAG_SIZE bytes: text, then tag.
- * `extra` is authenticated only. Returns NX_E_FULL when one of them is longer than NX_AEAD_SIZE_MAX. */
+ * `extra` is authenticated only. Returns NX_E_FULL when one of them is longer than NX_AEAD_SIZE_MAX,
+ * NX_E_NO_MEMORY when OpenSSL cannot allocate; `out` must then not be used. */
 NX_MUST_USE enum nx_err nx_aead_seal(struct nx_aead *aead, const uint8_t nonce[NX_AEAD_NONCE_SIZE],
                                      struct nx_bytes extra, struct nx_bytes plain, uint8_t *out);
 

@@ -6,7 +6,7 @@
  * over the text "nexus-seal-v1", a zero byte and those 44 bytes. No token's signed text can begin like that.
  * Layer:   engine/crypto (no I/O, no clock)
  * Threads: those of the ring
- * Limits:  fixed size; no allocation, below 1 us
+ * Limits:  fixed size; below 1 us, no allocation of its own
  * Idiom:   the text is handed out in READY and comes back in RESUME; its user must be the token's. The seal
  * has no expiry of its own: the caller looks at issued_s and at the slot's generation.
  */
@@ -29,12 +29,14 @@ struct nx_seal {
 };
 
 /** Writes the NX_SEAL_TEXT_SIZE characters of `seal`, signed with the ring's current key, to `out`.
- *  Returns NX_E_FULL when `out` has no room, NX_E_AUTH when the ring is empty; nothing is written then. */
+ *  Returns NX_E_FULL when `out` has no room, NX_E_AUTH when the ring is empty, NX_E_NO_MEMORY when OpenSSL
+ * cannot allocate; nothing is written then. */
 NX_MUST_USE enum nx_err nx_seal_sign(struct nx_token_ring *ring, const struct nx_seal *seal,
                                      struct nx_writer *out);
 
 /** Reads `text` into `seal`. Returns NX_E_MALFORMED when it is not NX_SEAL_TEXT_SIZE base64url characters of
- * a known version, NX_E_AUTH when the key is unknown or the code does not match; `seal` is then untouched. */
+ * a known version, NX_E_AUTH when the key is unknown or the code does not match, NX_E_NO_MEMORY when OpenSSL
+ * cannot allocate; `seal` is then untouched. */
 NX_MUST_USE enum nx_err nx_seal_open(struct nx_token_ring *ring, struct nx_bytes text, struct nx_seal *seal);
 
 #endif

@@ -7,7 +7,8 @@
  *                   "jti":"0123456789abcdef","ver":6}            (one line; "dev" only when there is a
  * device) Layer:   engine/crypto (no I/O, no clock: seconds since 1970 are an argument) Threads: a ring
  * belongs to one thread; every shard has its own copy of the keys Limits:  NX_TOKEN_KEYS_MAX keys, tokens of
- * at most NX_TOKEN_SIZE_MAX bytes; verify allocates nothing, about 1 us Idiom:   rotation: add the new key
+ * at most NX_TOKEN_SIZE_MAX bytes; verify is about 1 us and
+ *          allocates nothing of its own Idiom:   rotation: add the new key
  * everywhere, then use it, then drop the old one when its last token has expired. The caller checks
  * claims.kind and that the session is not revoked.
  */
@@ -22,7 +23,8 @@
 enum {
     NX_TOKEN_KEYS_MAX = 4,     /**< keys that verify at the same time */
     NX_TOKEN_SECRET_SIZE = 32, /**< bytes of a key, RFC 7518 section 3.2 */
-    NX_TOKEN_SIZE_MAX = 1024,  /**< bytes of a token that is looked at; ours are below 400 */
+    NX_TOKEN_SIZE_MAX = 1024,  /**< bytes of a token that is looked at */
+    NX_TOKEN_MINTED_MAX = 400, /**< bytes of a token that nx_token_sign() writes */
 };
 
 /** The largest time in a token, seconds: the largest integer every JSON reader keeps exact (RFC 8259 section
@@ -40,6 +42,7 @@ struct nx_token_ring {
     /* owned */
     struct nx_token_slot {
         uint32_t kid;
+        uint8_t secret[NX_TOKEN_SECRET_SIZE];
         struct nx_hmac hmac; /**< open while the slot is within keys_count */
     } keys[NX_TOKEN_KEYS_MAX];
     /* state */
@@ -93,13 +96,14 @@ struct nx_hmac *nx_token_ring_find(struct nx_token_ring *ring, uint32_t kid);
 NX_MUST_USE enum nx_err nx_token_sign(struct nx_token_ring *ring, const struct nx_token_claims *claims,
                                       struct nx_writer *out);
 
-/** Verifies `token` at the time `now_s` (seconds since 1970) and writes what it says to `claims`.
- *  Returns NX_E_MALFORMED when it is longer than NX_TOKEN_SIZE_MAX, not three parts of canonical base64url,
- * or its signed payload is not of our shape (a missing exp, for example); NX_E_AUTH when the header is not
- * ours (another algorithm, type or kid form), the key is unknown, the signature does not match, or issuer or
- * audience is not ours; NX_E_EXPIRED when all is well except that `now_s` >= exp. In this last case `claims`
- * is written too, because RESUME accepts an expired token of a session that lives; in all others it is
- * untouched. */
+/** Verifies `token` at the time `now_s` (seconds since 1970) and writes what it says to `claims`. Header,
+ * signature and payload are looked at in this order and the first thing wrong decides. Returns NX_E_MALFORMED
+ * when it is longer than NX_TOKEN_SIZE_MAX, not three parts of canonical base64url, or its signed payload is
+ * not of our shape (no exp, for example); NX_E_AUTH when the header is not ours (another algorithm, type or
+ *  form of kid), the key is unknown, the signature does not match, or issuer or audience is not ours;
+ * NX_E_NO_MEMORY when OpenSSL cannot allocate; NX_E_EXPIRED when all is well except that `now_s` >= exp. In
+ * this last case `claims` is written too, because RESUME accepts an expired token of a session that lives; in
+ * all others it is untouched. */
 NX_MUST_USE enum nx_err nx_token_verify(struct nx_token_ring *ring, struct nx_bytes token, uint64_t now_s,
                                         struct nx_token_claims *claims);
 
