@@ -16,18 +16,18 @@ static void bytes_put(struct nx_writer *w, struct nx_bytes bytes)
 }
 
 /* sizes */
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    size_t nx_bus_##name##_size(const struct nx_bus_##name *message)                                                   \
-    {                                                                                                                  \
-        (void)message;                                                                                                 \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    size_t nx_bus_##name##_size(const struct nx_bus_##name *message)                                         \
+    {                                                                                                        \
+        (void)message;                                                                                       \
         return NX_BUS_HEADER_SIZE
 #define NX_BUS_U8(name, field)    +1
 #define NX_BUS_U16(name, field)   +2
 #define NX_BUS_U32(name, field)   +4
 #define NX_BUS_U64(name, field)   +8
 #define NX_BUS_BYTES(name, field) +4 + message->field.size
-#define NX_BUS_END(name)                                                                                               \
-    ;                                                                                                                  \
+#define NX_BUS_END(name)                                                                                     \
+    ;                                                                                                        \
     }
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
@@ -51,11 +51,11 @@ static bool frame_begin(struct nx_writer *w, size_t size, uint16_t number)
     return true;
 }
 
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    void nx_bus_##name##_put(struct nx_writer *w, const struct nx_bus_##name *message)                                 \
-    {                                                                                                                  \
-        if (!frame_begin(w, nx_bus_##name##_size(message), (number))) {                                                \
-            return;                                                                                                    \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    void nx_bus_##name##_put(struct nx_writer *w, const struct nx_bus_##name *message)                       \
+    {                                                                                                        \
+        if (!frame_begin(w, nx_bus_##name##_size(message), (number))) {                                      \
+            return;                                                                                          \
         }
 #define NX_BUS_U8(name, field)    nx_writer_u8(w, message->field);
 #define NX_BUS_U16(name, field)   nx_writer_u16(w, message->field);
@@ -73,26 +73,26 @@ static bool frame_begin(struct nx_writer *w, size_t size, uint16_t number)
 #undef NX_BUS_END
 
 /* A field that begins past the end is one that an older sender does not know: it reads as 0 or empty. */
-#define FIELD(name, field, read)                                                                                       \
-    if (nx_reader_left(&r) != 0) {                                                                                     \
-        value.field = read(&r);                                                                                        \
+#define FIELD(name, field, read)                                                                             \
+    if (nx_reader_left(&r) != 0) {                                                                           \
+        value.field = read(&r);                                                                              \
     }
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    enum nx_err nx_bus_##name##_get(struct nx_bytes payload, struct nx_bus_##name *out)                                \
-    {                                                                                                                  \
-        struct nx_reader r = nx_reader_init(payload.at, payload.size);                                                 \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    enum nx_err nx_bus_##name##_get(struct nx_bytes payload, struct nx_bus_##name *out)                      \
+    {                                                                                                        \
+        struct nx_reader r = nx_reader_init(payload.at, payload.size);                                       \
         struct nx_bus_##name value = {0};
 #define NX_BUS_U8(name, field)    FIELD(name, field, nx_reader_u8)
 #define NX_BUS_U16(name, field)   FIELD(name, field, nx_reader_u16)
 #define NX_BUS_U32(name, field)   FIELD(name, field, nx_reader_u32)
 #define NX_BUS_U64(name, field)   FIELD(name, field, nx_reader_u64)
 #define NX_BUS_BYTES(name, field) FIELD(name, field, bytes_get)
-#define NX_BUS_END(name)                                                                                               \
-    if (!nx_reader_ok(&r)) {                                                                                           \
-        return NX_E_TRUNCATED;                                                                                         \
-    }                                                                                                                  \
-    *out = value;                                                                                                      \
-    return NX_OK;                                                                                                      \
+#define NX_BUS_END(name)                                                                                     \
+    if (!nx_reader_ok(&r)) {                                                                                 \
+        return NX_E_TRUNCATED;                                                                               \
+    }                                                                                                        \
+    *out = value;                                                                                            \
+    return NX_OK;                                                                                            \
     }
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
@@ -135,8 +135,8 @@ enum nx_err nx_bus_frame_take(struct nx_bytes bytes, struct nx_bus_frame *out)
 const char *nx_bus_msg_name(uint16_t number)
 {
     switch (number) {
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    case (number):                                                                                                     \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    case (number):                                                                                           \
         return #NAME;
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
@@ -148,8 +148,8 @@ const char *nx_bus_msg_name(uint16_t number)
 enum nx_bus_link nx_bus_msg_link(uint16_t number)
 {
     switch (number) {
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    case (number):                                                                                                     \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    case (number):                                                                                           \
         return NX_BUS_LINK_##link;
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
