@@ -65,7 +65,7 @@ enum nx_loop_class { NX_LOOP_MEDIA, NX_LOOP_PRIORITY, NX_LOOP_BULK, NX_LOOP_CLAS
  * run: called once per turn while awake; returns whether there is more to do (then it stays awake).
  */
 struct nx_loop_task {
-    struct nx_list link; /**< the loop's */
+    struct nx_list_link link; /**< the loop's */
     bool (*run)(void *context);
     void *context;
     enum nx_loop_class class; /**< when in a turn it runs */

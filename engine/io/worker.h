@@ -15,7 +15,7 @@ struct nx_worker;
 
 /** One piece of work. */
 struct nx_job {
-    struct nx_list link;             /**< the pool's */
+    struct nx_list_link link;        /**< the pool's */
     void (*run)(struct nx_job *job);  /**< on a worker thread; may block */
     void (*done)(struct nx_job *job); /**< on the loop's thread, exactly once */
     struct nx_loop *loop;             /**< the pool's */
