@@ -113,8 +113,7 @@ NX_MUST_USE enum nx_err nx_http1_framing_read(const struct nx_http1_headers *hea
 /** Returns whether the first head in `input` cannot be complete: no empty line in it beyond `seen_size`. */
 bool nx_http1_is_partial(struct nx_bytes input, size_t seen_size);
 
-/** Returns the HTTP status that answers `err` of this layer: 400, 405, 413, 414, 417, 426, 431, 501, 505; 500
- * for others. */
+/** Returns the HTTP status that answers `err`: 400 for anything ill-formed, 500 for what is our own fault. */
 uint16_t nx_http1_status_of(enum nx_err err);
 
 /** Returns the method's name as sent on the wire. */
