@@ -4,8 +4,8 @@
  * Layer:   engine/base (no I/O, no clock, no allocation); socket addresses are engine/io's
  * Threads: any; values
  * Limits:  NX_ADDR_TEXT_SIZE_MAX characters; no host names
- * Idiom:   parse accepts one spelling per meaning, except IPv6 letters' case and zero runs; format then parse
- * gives the same value back.
+ * Idiom:   parse accepts one spelling per meaning, except IPv6 letters' case and zero runs; format then
+ *          parse gives the same value back.
  */
 #ifndef NX_BASE_ADDR_H
 #define NX_BASE_ADDR_H

@@ -1,13 +1,16 @@
 /* conf.h - reads a configuration file of [section] and key = value, entry by entry, over borrowed bytes.
  *
  * Spec:    a subset of TOML 1.0: one-level sections, bare keys (letters, digits, - and _), basic strings on
- * one line, decimal integers, booleans, # comments. Beyond TOML: an integer may carry a unit. Left out:
- * dotted and quoted keys, arrays, tables in line, floats, dates, literal and multi-line strings Layer:
- * engine/base (no I/O, no clock, no allocation) Threads: any; the reader belongs to its caller Limits:
- * NX_CONF_SIZE_MAX bytes, NX_CONF_NAME_SIZE_MAX per name, NX_CONF_VALUE_SIZE_MAX per value; the file is UTF-8
+ *          one line, decimal integers, booleans, # comments. Beyond TOML: an integer may carry a unit. Left
+ *          out: dotted and quoted keys, arrays, tables in line, floats, dates, literal and multi-line
+ *          strings
+ * Layer:   engine/base (no I/O, no clock, no allocation)
+ * Threads: any; the reader belongs to its caller
+ * Limits:  NX_CONF_SIZE_MAX bytes, NX_CONF_NAME_SIZE_MAX per name, NX_CONF_VALUE_SIZE_MAX per value; the
+ *          file is UTF-8
  * Idiom:   while (nx_conf_next(&conf, &entry)) { … } if (!nx_conf_ok(&conf)) { … conf.line, conf.why … }
  *          Whether a key may come twice is for the caller to say; the environment overrides by
- * nx_conf_env_name().
+ *          nx_conf_env_name().
  */
 #ifndef NX_BASE_CONF_H
 #define NX_BASE_CONF_H

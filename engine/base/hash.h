@@ -1,6 +1,6 @@
 /* hash.h - keyed hashes for tables whose keys come from outside.
  *
- * Spec:    SipHash-2-4 (Aumasson, Bernstein) for bytes, SipHash-1-3 for integers
+ * Spec:    SipHash-2-4 (Aumasson, Bernstein) for bytes; SipHash-1-3 without its size word for integers
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: any; no state
  * Limits:  not for signatures or passwords; the key keeps strangers from choosing collisions, nothing more

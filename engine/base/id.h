@@ -1,9 +1,11 @@
 /* id.h - 64-bit ids that sort by time, readable by every client library that knows snowflakes.
  *
- * Spec:    bits 63..22 milliseconds since 2015-01-01T00:00:00Z, 21..12 node, 11..0 counter; in JSON a decimal
- * string Layer:   engine/base (no I/O, no clock, no allocation) Threads: own shard; a node number belongs to
- * one mint at a time Limits:  4096 ids per millisecond before the mint runs ahead of the clock; ids stay
- * below 2^63 until the year 2084
+ * Spec:    bits 63..22 milliseconds since 2015-01-01T00:00:00Z, 21..12 node, 11..0 counter; in JSON a
+ *          decimal string
+ * Layer:   engine/base (no I/O, no clock, no allocation)
+ * Threads: own shard; a node number belongs to one mint at a time
+ * Limits:  4096 ids per millisecond before the mint runs ahead of the clock; ids stay below 2^63 until the
+ *          year 2084
  */
 #ifndef NX_BASE_ID_H
 #define NX_BASE_ID_H

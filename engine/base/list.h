@@ -3,8 +3,11 @@
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
  * Idiom:   embed a struct nx_list_link, get back to the item with NX_LIST_ITEM. A zeroed link is on no list.
- * An item is on at most one list per link and must be removed before its memory is given back. NX_LIST_EACH
- * (link, &room->peers) { struct peer *p = NX_LIST_ITEM(link, struct peer, in_room); … }
+ *          An item is on at most one list per link and must be removed before its memory is given back.
+ *
+ *              NX_LIST_EACH (link, &room->peers) {
+ *                  struct peer *peer = NX_LIST_ITEM(link, struct peer, in_room);
+ *              }
  */
 #ifndef NX_BASE_LIST_H
 #define NX_BASE_LIST_H

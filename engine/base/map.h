@@ -3,7 +3,8 @@
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
  * Limits:  capacity 1..NX_MAP_CAPACITY_MAX; at most 3/4 full, so a lookup touches about two neighbouring
- * slots Idiom:   linear probing under a keyed hash; removal shifts the rest of the run back, so there are no
+ *          slots
+ * Idiom:   linear probing under a keyed hash; removal shifts the rest of the run back, so there are no
  *          tombstones and no slow decay. All keys are allowed, 0 included.
  */
 #ifndef NX_BASE_MAP_H

@@ -3,13 +3,18 @@
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard; to scrape, a shard copies or merges its struct and posts it
  * Limits:  histograms hold 0..2^42-1 (nanoseconds: 73 minutes; larger counts as the largest) in buckets 1/32
- * wide: an answer is at most 1.6 % off; 9.5 KiB each Idiom:   metrics.def has rows
- * NX_METRIC(COUNTER|GAUGE|HISTOGRAM, name, "unit", "help"); then struct gw_metrics { #define NX_METRIC(kind,
- * name, unit, help) NX_METRIC_FIELD_##kind(name) #include "gatewayd/core/metrics.def" #undef NX_METRIC
+ *          wide: an answer is at most 1.6 % off; 9.5 KiB each
+ * Idiom:   metrics.def has rows NX_METRIC(COUNTER|GAUGE|HISTOGRAM, name, "unit", "help"); then
+ *
+ *              struct gw_metrics {
+ *              #define NX_METRIC(kind, name, unit, help) NX_METRIC_FIELD_##kind(name)
+ *              #include "gatewayd/core/metrics.def"
+ *              #undef NX_METRIC
  *              };
  *              static const struct nx_metric_info infos[] = {
- *              #define NX_METRIC(kind, name, unit, help) NX_METRIC_INFO(struct gw_metrics, kind, name, unit,
- * help) #include "gatewayd/core/metrics.def" #undef NX_METRIC
+ *              #define NX_METRIC(kind, name, unit, help) NX_METRIC_INFO(struct gw_metrics, kind, name, …)
+ *              #include "gatewayd/core/metrics.def"
+ *              #undef NX_METRIC
  *              };
  */
 #ifndef NX_BASE_METRIC_H

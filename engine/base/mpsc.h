@@ -5,8 +5,8 @@
  * Threads: any number of producers, one consumer; init before any starts
  * Limits:  2..NX_QUEUE_ITEMS_MAX items, a power of two; push retries only when another producer won the cell
  * Idiom:   items of one producer arrive in its order. An item whose producer was interrupted between taking
- * its cell and filling it hides the items behind it: pop says empty although a count of pushes says
- * otherwise. So a wake-up must be sent after the push returned, never before.
+ *          its cell and filling it hides the items behind it: pop says empty although a count of pushes says
+ *          otherwise. So a wake-up must be sent after the push returned, never before.
  */
 #ifndef NX_BASE_MPSC_H
 #define NX_BASE_MPSC_H

@@ -1,13 +1,13 @@
-/* pool.h - equal-sized slots over the caller's memory, named by handles that go stale when a slot is given
+/* pool.h - equal-sized slots over the caller's memory, named by handles that go stale when it is given
  * back.
  *
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
- * Limits:  NX_POOL_SLABS_MAX slabs of a power of two of slots, at most NX_POOL_SLAB_SLOTS_MAX each; a slot is
- *          NX_POOL_ALIGNMENT-aligned; 8 bytes of bookkeeping per slot
+ * Limits:  NX_POOL_SLABS_MAX slabs of a power of two of slots, at most NX_POOL_SLAB_SLOTS_MAX each; a slot
+ *          is NX_POOL_ALIGNMENT-aligned; 8 bytes of bookkeeping per slot
  * Idiom:   init, grow by one slab (at start, or whenever take says NULL and the budget allows), take, keep
- * the handle, look it up at every use, give. Slabs are never taken away. A generation wraps after 2^32 uses
- * of a slot. Under AddressSanitizer a free slot is poisoned.
+ *          the handle, look it up at every use, give. Slabs are never taken away. A generation wraps after
+ *          2^32 uses of a slot. Under AddressSanitizer a free slot is poisoned.
  */
 #ifndef NX_BASE_POOL_H
 #define NX_BASE_POOL_H
@@ -60,7 +60,7 @@ struct nx_pool {
     uint32_t slabs_count;
     uint32_t slabs_shift; /**< a slab has 1 << slabs_shift slots */
     uint32_t slot_size;   /**< bytes, rounded up to NX_POOL_ALIGNMENT */
-    uint32_t free_first;  /**< index of the last slot given back, UINT32_MAX when none is free */
+    uint32_t free_first;  /**< index of the last slot given back, a mark above all when none is */
     uint32_t used_count;  /**< slots taken */
     uint32_t used_peak;   /**< most slots ever taken at once */
 };

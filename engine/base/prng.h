@@ -4,8 +4,9 @@
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard; the generator belongs to its caller
  * Limits:  predictable: never for keys, tokens or anything an attacker may not guess (engine/crypto has
- * those) Idiom:   one generator in the core's config, seeded by the node; same seed, same numbers, on every
- * machine.
+ *          those)
+ * Idiom:   one generator in the core's config, seeded by the node; same seed, same numbers, on every
+ *          machine.
  */
 #ifndef NX_BASE_PRNG_H
 #define NX_BASE_PRNG_H

@@ -4,8 +4,8 @@
  * Threads: own shard
  * Limits:  8 bytes per bucket; rate times burst so that burst / rate stays below 100 years
  * Idiom:   the rule is shared and constant, the bucket is one instant: when it would be full again. A zeroed
- * bucket is full. Time is an argument and may stand still; going back is treated as standing still would be,
- * fewer tokens, never more.
+ *          bucket is full. Time is an argument and may stand still; going back is treated as standing still
+ *          would be, fewer tokens, never more.
  */
 #ifndef NX_BASE_QUOTA_H
 #define NX_BASE_QUOTA_H

@@ -4,7 +4,7 @@
  * Threads: own shard; between threads use spsc.h or mpsc.h
  * Limits:  1..NX_QUEUE_ITEMS_MAX items, any number
  * Idiom:   slots are handed out in place: fill what nx_ring_push() returns, read what nx_ring_front()
- * returns.
+ *          returns.
  */
 #ifndef NX_BASE_RING_H
 #define NX_BASE_RING_H

@@ -1,10 +1,12 @@
 /* text.h - is it UTF-8, and the textual forms of bytes and times: base64, base64url, hex, ISO 8601.
  *
  * Spec:    RFC 3629 (UTF-8), RFC 4648 sections 4, 5, 8 (strict: canonical bits, padding as said below), RFC
- * 3339 (times) Layer:   engine/base (no I/O, no clock, no allocation) Threads: any; no state but the caller's
+ *          3339 (times)
+ * Layer:   engine/base (no I/O, no clock, no allocation)
+ * Threads: any; no state but the caller's
  * Limits:  years 0000..9999
  * Idiom:   encoders write through an nx_writer that is asked once at the end; decoders return an error and
- * then have written nothing. Not for comparing secrets (engine/crypto).
+ *          then have written nothing. Not for comparing secrets (engine/crypto).
  */
 #ifndef NX_BASE_TEXT_H
 #define NX_BASE_TEXT_H

@@ -2,11 +2,16 @@
  *
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
- * Limits:  ticks of 1 ms; 8 levels of 64 slots, 8 KiB, reach as far as nx_time does; a timer is moved at most
- * once per level on its way down Idiom:   embed a struct nx_wheel_timer (zeroed: not set), set it, and each
- * turn while ((timer = nx_wheel_pop(&wheel, now)) != NULL) { … NX_LIST_ITEM(timer, struct conn, idle) … }
+ * Limits:  ticks of 1 ms; 8 levels of 64 slots, 8 KiB, reach as far as nx_time does; a timer is moved at
+ *          most once per level on its way down
+ * Idiom:   embed a struct nx_wheel_timer (zeroed: not set), set it, and each turn
+ *
+ *              while ((timer = nx_wheel_pop(&wheel, now)) != NULL) {
+ *                  struct conn *conn = NX_LIST_ITEM(timer, struct conn, idle);
+ *              }
+ *
  *          then sleep until nx_wheel_deadline(). A timer never fires early and at most one tick late; timers
- * of one tick come in no promised order, those of different ticks in order.
+ *          of one tick come in no promised order, those of different ticks in order.
  */
 #ifndef NX_BASE_WHEEL_H
 #define NX_BASE_WHEEL_H

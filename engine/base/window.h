@@ -2,9 +2,9 @@
  *
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
- * Limits:  NX_WINDOW_BUCKETS parts: the sum covers the span less at most one part; amounts saturate nothing,
- * sums stay below 2^64 Idiom:   add what happens, ask for the sum; time is an argument and an earlier one
- * counts as the newest seen.
+ * Limits:  NX_WINDOW_BUCKETS parts, the sum covers the span less at most one part; sums stay below 2^64
+ * Idiom:   add what happens, ask for the sum; time is an argument and an earlier one counts as the newest
+ *          seen.
  */
 #ifndef NX_BASE_WINDOW_H
 #define NX_BASE_WINDOW_H

@@ -3,7 +3,7 @@
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: any; the writer belongs to its caller
  * Idiom:   write everything without checking, then ask nx_writer_ok() once. After the first write that does
- * not fit nothing more is written and the size stays where it was.
+ *          not fit nothing more is written and the size stays where it was.
  */
 #ifndef NX_BASE_WRITER_H
 #define NX_BASE_WRITER_H
