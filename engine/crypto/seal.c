@@ -2,7 +2,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/reader.h"
-#include "engine/crypto/base64url.h"
+#include "engine/base/text.h"
 #include "engine/crypto/equal.h"
 
 enum {
@@ -12,8 +12,7 @@ enum {
     SIZE = BODY_SIZE + CODE_SIZE,
 };
 
-_Static_assert(NX_BASE64URL_TEXT_SIZE(SIZE) == NX_SEAL_TEXT_SIZE && SIZE % 3 == 0,
-               "a seal fills its characters exactly");
+_Static_assert(SIZE % 3 == 0 && SIZE / 3 * 4 == NX_SEAL_TEXT_SIZE, "a seal fills its characters exactly");
 
 static const char domain[] = "nexus-seal-v1"; /* signed with its NUL */
 
@@ -45,7 +44,7 @@ enum nx_err nx_seal_sign(struct nx_token_ring *ring, const struct nx_seal *seal,
     if (out->failed || out->room - out->size < NX_SEAL_TEXT_SIZE) {
         return NX_E_FULL;
     }
-    nx_base64url_encode(nx_writer_bytes(&w), nx_writer_skip(out, NX_SEAL_TEXT_SIZE));
+    nx_text_base64url_encode(nx_writer_bytes(&w), out);
     return NX_OK;
 }
 
@@ -58,7 +57,8 @@ static uint64_t read_u64(struct nx_reader *c)
 enum nx_err nx_seal_open(struct nx_token_ring *ring, struct nx_bytes text, struct nx_seal *seal)
 {
     uint8_t bytes[SIZE];
-    if (text.size != NX_SEAL_TEXT_SIZE || nx_base64url_decode(text, bytes) != NX_OK) {
+    struct nx_writer w = nx_writer_init(bytes, sizeof(bytes));
+    if (text.size != NX_SEAL_TEXT_SIZE || nx_text_base64url_decode(text, &w) != NX_OK) {
         return NX_E_MALFORMED;
     }
     struct nx_reader c = nx_reader_init(bytes, sizeof(bytes));

@@ -2,14 +2,14 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/reader.h"
-#include "engine/crypto/base64url.h"
+#include "engine/base/text.h"
 #include "engine/crypto/equal.h"
 #include "engine/crypto/wipe.h"
 
 enum {
-    HEADER_SIZE_MAX = 64,   /* bytes of a decoded header that is looked at; ours have at most 45 */
-    PAYLOAD_SIZE_MAX = 256, /* bytes of a payload we mint; a test mints the longest */
-    SIGNATURE_TEXT_SIZE = NX_BASE64URL_TEXT_SIZE(NX_HMAC_SIZE),
+    HEADER_SIZE_MAX = 64,                         /* bytes of a header we mint */
+    PAYLOAD_SIZE_MAX = 256,                       /* bytes of a payload we mint; a test mints the longest */
+    DECODED_SIZE_MAX = NX_TOKEN_SIZE_MAX * 3 / 4, /* bytes of any part of a token that is looked at */
 };
 
 static const char *const kinds[] = {
@@ -137,14 +137,6 @@ static void write_payload(struct nx_writer *w, const struct nx_token_claims *cla
     nx_writer_text(w, "}");
 }
 
-static void write_base64url(struct nx_writer *w, struct nx_bytes bytes)
-{
-    uint8_t *at = nx_writer_skip(w, NX_BASE64URL_TEXT_SIZE(bytes.size));
-    if (at != NULL) {
-        nx_base64url_encode(bytes, at);
-    }
-}
-
 enum nx_err nx_token_sign(struct nx_token_ring *ring, const struct nx_token_claims *claims,
                           struct nx_writer *out)
 {
@@ -162,9 +154,9 @@ enum nx_err nx_token_sign(struct nx_token_ring *ring, const struct nx_token_clai
     struct nx_writer token = nx_writer_init(text, sizeof(text));
     write_header(&header, slot->kid);
     write_payload(&payload, claims);
-    write_base64url(&token, nx_writer_bytes(&header));
+    nx_text_base64url_encode(nx_writer_bytes(&header), &token);
     nx_writer_u8(&token, '.');
-    write_base64url(&token, nx_writer_bytes(&payload));
+    nx_text_base64url_encode(nx_writer_bytes(&payload), &token);
 
     uint8_t code[NX_HMAC_SIZE];
     const enum nx_err err = nx_hmac_compute(&slot->hmac, nx_bytes_of(NULL, 0), nx_writer_bytes(&token), code);
@@ -172,7 +164,7 @@ enum nx_err nx_token_sign(struct nx_token_ring *ring, const struct nx_token_clai
         return err;
     }
     nx_writer_u8(&token, '.');
-    write_base64url(&token, nx_bytes_of(code, sizeof(code)));
+    nx_text_base64url_encode(nx_bytes_of(code, sizeof(code)), &token);
     NX_ASSERT(nx_writer_ok(&header) && nx_writer_ok(&payload) && nx_writer_ok(&token));
     if (out->failed || out->room - out->size < token.size) {
         return NX_E_FULL;
@@ -300,13 +292,14 @@ static enum nx_err read_payload(struct nx_bytes payload, struct nx_token_claims 
 /* Finds the key that the header names. */
 static enum nx_err open_header(struct nx_token_ring *ring, struct nx_bytes text, struct nx_hmac **hmac)
 {
-    uint8_t header[NX_BASE64URL_SIZE(NX_TOKEN_SIZE_MAX)];
-    const enum nx_err err = nx_base64url_decode(text, header);
+    uint8_t room[DECODED_SIZE_MAX];
+    struct nx_writer header = nx_writer_init(room, sizeof(room));
+    const enum nx_err err = nx_text_base64url_decode(text, &header);
     if (err != NX_OK) {
         return err;
     }
     uint32_t kid;
-    if (!read_header(nx_bytes_of(header, NX_BASE64URL_SIZE(text.size)), &kid)) {
+    if (!read_header(nx_writer_bytes(&header), &kid)) {
         return NX_E_AUTH;
     }
     *hmac = nx_token_ring_find(ring, kid);
@@ -316,19 +309,18 @@ static enum nx_err open_header(struct nx_token_ring *ring, struct nx_bytes text,
 static enum nx_err check_signature(struct nx_hmac *hmac, struct nx_bytes signed_text,
                                    struct nx_bytes signature)
 {
-    uint8_t given[NX_BASE64URL_SIZE(NX_TOKEN_SIZE_MAX)];
+    uint8_t room[DECODED_SIZE_MAX];
+    struct nx_writer given = nx_writer_init(room, sizeof(room));
+    enum nx_err err = nx_text_base64url_decode(signature, &given);
+    if (err != NX_OK) {
+        return err;
+    }
     uint8_t code[NX_HMAC_SIZE];
-    enum nx_err err = nx_base64url_decode(signature, given);
-    if (err == NX_OK && signature.size != SIGNATURE_TEXT_SIZE) {
-        err = NX_E_AUTH;
+    err = nx_hmac_compute(hmac, nx_bytes_of(NULL, 0), signed_text, code);
+    if (err != NX_OK) {
+        return err;
     }
-    if (err == NX_OK) {
-        err = nx_hmac_compute(hmac, nx_bytes_of(NULL, 0), signed_text, code);
-    }
-    if (err == NX_OK && !nx_equal(given, code, sizeof(code))) {
-        err = NX_E_AUTH;
-    }
-    return err;
+    return given.size == sizeof(code) && nx_equal(given.start, code, sizeof(code)) ? NX_OK : NX_E_AUTH;
 }
 
 enum nx_err nx_token_verify(struct nx_token_ring *ring, struct nx_bytes token, uint64_t now_s,
@@ -353,13 +345,14 @@ enum nx_err nx_token_verify(struct nx_token_ring *ring, struct nx_bytes token, u
         err = check_signature(hmac, nx_bytes_of(token.at, signed_size),
                               nx_bytes_of(second + 1, token.size - signed_size - 1));
     }
-    uint8_t payload[NX_BASE64URL_SIZE(NX_TOKEN_SIZE_MAX)];
+    uint8_t room[DECODED_SIZE_MAX];
+    struct nx_writer payload = nx_writer_init(room, sizeof(room));
     if (err == NX_OK) {
-        err = nx_base64url_decode(payload_text, payload);
+        err = nx_text_base64url_decode(payload_text, &payload);
     }
     struct nx_token_claims found;
     if (err == NX_OK) {
-        err = read_payload(nx_bytes_of(payload, NX_BASE64URL_SIZE(payload_text.size)), &found);
+        err = read_payload(nx_writer_bytes(&payload), &found);
     }
     if (err != NX_OK) {
         return err;
