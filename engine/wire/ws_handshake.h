@@ -37,12 +37,18 @@ struct nx_ws_handshake {
 NX_MUST_USE enum nx_err nx_ws_handshake_check(const struct nx_http1_request *request,
                                               struct nx_ws_handshake *out);
 
-/** Computes Sec-WebSocket-Accept for `key` (as sent). */
-void nx_ws_handshake_accept(struct nx_bytes key, char out[NX_WS_HANDSHAKE_ACCEPT_SIZE]);
+/**
+ * Computes Sec-WebSocket-Accept for `key` (as sent, checked).
+ * Returns NX_OK; NX_E_NO_MEMORY when the digest cannot be computed.
+ */
+NX_MUST_USE enum nx_err nx_ws_handshake_accept(struct nx_bytes key, char out[NX_WS_HANDSHAKE_ACCEPT_SIZE]);
 
-/** Writes the whole 101 response; `protocol` and `extensions` are left out when empty. */
-void nx_ws_handshake_answer(struct nx_writer *w, struct nx_bytes key, struct nx_bytes protocol,
-                            struct nx_bytes extensions);
+/**
+ * Writes the whole 101 response; `protocol` and `extensions` are left out when empty.
+ * Returns NX_OK; NX_E_NO_MEMORY when the digest cannot be computed; NX_E_FULL when `w` is too small.
+ */
+NX_MUST_USE enum nx_err nx_ws_handshake_answer(struct nx_writer *w, struct nx_bytes key,
+                                               struct nx_bytes protocol, struct nx_bytes extensions);
 
 /** Returns whether the client offers subprotocol `protocol` (compared exactly). */
 bool nx_ws_handshake_offers(const struct nx_http1_request *request, const char *protocol);
@@ -67,7 +73,7 @@ void nx_ws_handshake_ask(struct nx_writer *w, const struct nx_ws_handshake_reque
 /**
  * Checks a server's answer to the handshake with `key`: 101, Upgrade, Connection, the right accept value.
  *
- * Returns NX_OK; NX_E_HTTP_UPGRADE when the status is not 101 (read it from `response`); NX_E_MALFORMED
+ * Returns NX_OK; NX_E_NO_MEMORY; NX_E_HTTP_UPGRADE when the status is not 101 (read it from `response`); NX_E_MALFORMED
  * otherwise.
  */
 NX_MUST_USE enum nx_err nx_ws_handshake_verify(const struct nx_http1_response *response, struct nx_bytes key);
