@@ -34,10 +34,9 @@ struct nx_deflate_terms {
 };
 
 /**
- * Chooses the first acceptable permessage-deflate offer among the Sec-WebSocket-Extensions headers of a
- * request. An offer with an unknown, repeated or ill-formed parameter is declined, as is everything after
- * NX_WS_EXTENSION_OFFERS_MAX offers; a header that breaks the grammar declines all of its remaining offers.
- * Never an error: without agreement there is no compression.
+ * Chooses the first acceptable permessage-deflate offer among the Sec-WebSocket-Extensions headers of a request. An offer
+ * with an unknown, repeated or ill-formed parameter is declined, as is everything after the first
+ * NX_WS_EXTENSION_OFFERS_MAX offers. Never an error: without agreement there is no compression.
  */
 struct nx_deflate_terms nx_deflate_choose(const struct nx_http1_headers *headers);
 
@@ -51,8 +50,8 @@ void nx_deflate_offer(struct nx_writer *w);
 /**
  * Reads a server's answer to nx_deflate_offer(); no extension in `headers` gives terms with is_agreed false.
  *
- * Returns NX_OK; NX_E_MALFORMED when the answer holds another extension, two, or parameters that were not
- * offered or that leave out server_no_context_takeover or client_no_context_takeover.
+ * Returns NX_OK; NX_E_MALFORMED when the answer holds another extension, two, an ill-formed or repeated parameter,
+ * client_max_window_bits (which was not offered), or not server_no_context_takeover.
  */
 NX_MUST_USE enum nx_err nx_deflate_answer_read(const struct nx_http1_headers *headers,
                                                struct nx_deflate_terms *out);
