@@ -38,7 +38,9 @@ struct nx_json {
 
 /** A walk over the members of an object or the elements of an array. */
 struct nx_json_walk {
-    const uint8_t *at; /**< next character */
+    const uint8_t *at;  /**< next character */
+    const uint8_t *end; /**< one past the container's last character */
+    uint8_t kind;       /**< NX_JSON_OBJECT or NX_JSON_ARRAY; anything else is an empty walk */
 };
 
 /**

@@ -6,7 +6,7 @@
  * Limits:  64 fields per table, 16 faults per body
  * Idiom:   static const struct nx_json_field fields[] = {
  *              {"content", NX_JSON_FIELD_TEXT, 0, 0, 2000, offsetof(struct create, content)}, ...};
- *          nx_json_fields_read(root, fields, count, &scratch, &body, &faults); faults.count != 0 -> 400 with
+ *          nx_json_fields_read(root, fields, count, &scratch, &body, &present, &faults); faults.count != 0 -> 400 with
  *          nx_json_fields_errors(). Members that the table does not name are ignored.
  */
 #ifndef NX_WIRE_JSON_FIELDS_H

@@ -5,7 +5,7 @@
  * Threads: any; belongs to its caller
  * Limits:  64 levels; size by the writer's room
  * Idiom:   write everything, then ask nx_json_out_ok() once: it is false when the text did not fit, went
- *          too deep, or a key was missing or misplaced. Text is taken as valid UTF-8.
+ *          too deep, or a key was missing or misplaced (the writer then counts as failed too). Text is taken as valid UTF-8.
  */
 #ifndef NX_WIRE_JSON_OUT_H
 #define NX_WIRE_JSON_OUT_H
@@ -44,7 +44,7 @@ void nx_json_out_array(struct nx_json_out *o);
 /** Closes the array opened last. */
 void nx_json_out_array_end(struct nx_json_out *o);
 
-/** Writes a member's name; `name` needs no escaping (checked). */
+/** Writes a member's name; `name` is escaped where it must be. */
 void nx_json_out_key(struct nx_json_out *o, const char *name);
 
 /** Writes a member's name that may need escaping. */
@@ -80,7 +80,7 @@ void nx_json_out_null(struct nx_json_out *o);
 /** Writes a value that is JSON already, unchecked. */
 void nx_json_out_raw(struct nx_json_out *o, struct nx_bytes json);
 
-/** Writes a time as a string, "2015-01-01T00:00:00.000Z"; `unix_ms` is clamped to the years 0001 to 9999. */
+/** Writes a time as a string, "2015-01-01T00:00:00.000Z"; `unix_ms` is clamped to the years 0000 to 9999. */
 void nx_json_out_time(struct nx_json_out *o, int64_t unix_ms);
 
 #endif
