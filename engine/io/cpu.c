@@ -24,7 +24,7 @@ int nx_cpu_at(uint32_t index)
     }
     uint32_t left = index % (uint32_t)CPU_COUNT(&mask);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &mask) && left-- == 0) {
+        if (CPU_ISSET((size_t)cpu, &mask) && left-- == 0) {
             return cpu;
         }
     }
@@ -38,6 +38,6 @@ enum nx_err nx_cpu_pin(int cpu)
     if (cpu < 0 || cpu >= CPU_SETSIZE) {
         return NX_E_NOT_FOUND;
     }
-    CPU_SET(cpu, &mask);
+    CPU_SET((size_t)cpu, &mask);
     return sched_setaffinity(0, sizeof(mask), &mask) == 0 ? NX_OK : NX_E_NOT_FOUND;
 }

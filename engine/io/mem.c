@@ -66,8 +66,9 @@ void *nx_mem_slab(const char *purpose, size_t size)
 {
     NX_ASSERT(size > 0 && size <= SIZE_MAX / 2);
     const size_t rounded = page_rounded(size);
-    void *slab = must_fail() ? MAP_FAILED
-                             : mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *slab = must_fail()
+                     ? MAP_FAILED
+                     : mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (slab == MAP_FAILED) {
         (void)atomic_fetch_add(&takes_failed, 1);
         return NULL;

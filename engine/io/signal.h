@@ -15,6 +15,7 @@ struct nx_signal {
     void (*on_signal)(void *context, int number);
     void *context;
     int fd;
+    uint32_t slot;
     uint32_t generation;
 };
 
