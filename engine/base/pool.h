@@ -1,5 +1,4 @@
-/* pool.h - equal-sized slots over the caller's memory, named by handles that go stale when it is given
- * back.
+/* pool.h - equal-sized slots in the caller's memory; their handles go stale when a slot is given back.
  *
  * Layer:   engine/base (no I/O, no clock, no allocation)
  * Threads: own shard
