@@ -51,7 +51,7 @@ TEST(metric, single_values_come_back_within_the_bound)
     CHECK(nx_metric_histogram_percentile(&histogram, 50) == 0, "empty");
     for (int bit = 0; bit < 64; bit++) {
         for (int step = -1; step <= 1; step++) {
-            const uint64_t value = (1ULL << bit) + (uint64_t)step;
+            const uint64_t value = ((uint64_t)1 << bit) + (uint64_t)(int64_t)step;
             memset(&histogram, 0, sizeof(histogram));
             nx_metric_histogram_add(&histogram, value);
             const uint64_t got = nx_metric_histogram_percentile(&histogram, 50);
