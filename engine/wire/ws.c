@@ -147,7 +147,8 @@ static enum step close_event(struct nx_ws *ws, struct nx_bytes payload, bool is_
     uint16_t code = NX_WS_CLOSE_NONE;
     struct nx_bytes reason = {0};
     if (payload.size != 0) {
-        code = payload.size == 1 ? 0 : (uint16_t)(payload.at[0] << 8 | payload.at[1]);
+        code = (uint16_t)(payload.at[0] << 8);
+        code = payload.size == 1 ? 0 : (uint16_t)(code | payload.at[1]);
         if (!nx_ws_frame_close_is_valid(code)) {
             return fail(ws, NX_WS_CLOSE_PROTOCOL, out);
         }
