@@ -171,6 +171,8 @@ static const struct {
     {"header empty", "", PAYLOAD, NX_E_AUTH},
     {"payload empty", HEADER, "", NX_E_MALFORMED},
     {"payload {}", HEADER, "{}", NX_E_MALFORMED},
+    {"payload trailing", HEADER, PAYLOAD " ", NX_E_MALFORMED},
+    {"payload twice", HEADER, PAYLOAD PAYLOAD, NX_E_MALFORMED},
     {"aud foreign", HEADER,
      "{\"iss\":\"nexus\",\"aud\":\"other\",\"typ\":\"access\",\"sub\":\"1\",\"sid\":\"2\",\"iat\":1700000000,"
      "\"exp\":1700000900,\"jti\":\"0123456789abcdef\",\"ver\":3}",
