@@ -1,5 +1,6 @@
 #include "control/node/bus_server.h"
 
+#include "control/node/admin.h"
 #include "control/node/rest_link.h"
 
 #include <stdlib.h>
@@ -152,6 +153,13 @@ static void on_frame(void *context, const struct nx_bus_frame *frame)
         hello_handle(conn, frame->payload);
         return;
     }
+    if (conn->admin != NULL && frame->number == NX_BUS_MSG_ADMIN_REQUEST) {
+        struct nx_bus_admin_request request;
+        if (nx_bus_admin_request_get(frame->payload, &request) == NX_OK) {
+            ctld_admin_request(conn->admin, request.arguments);
+        }
+        return;
+    }
     if (conn->shard == NULL || !conn->shard->is_online) {
         nx_link_close(&conn->link);
         return;
@@ -182,7 +190,10 @@ static void on_up(void *context)
 
 static void on_room(void *context)
 {
-    (void)context;
+    struct ctld_conn *conn = context;
+    if (conn->admin != NULL) {
+        ctld_admin_room(conn->admin);
+    }
 }
 
 static void on_down(void *context, enum nx_err why)
@@ -193,6 +204,9 @@ static void on_down(void *context, enum nx_err why)
     if (shard != NULL) {
         shard->conns[conn->kind] = NULL;
         shard_offline(shard);
+    }
+    if (conn->admin != NULL) {
+        ctld_admin_gone(conn->admin);
     }
     conn_free(conn);
 }

@@ -28,6 +28,7 @@ enum {
 
 struct ctld_node;
 struct ctld_shard;
+struct ctld_admin;
 
 /** One connection of gatewayd; becomes a link of a shard with its HELLO. */
 struct ctld_conn {
@@ -35,7 +36,8 @@ struct ctld_conn {
     struct nx_link link;
     struct nx_timer hello; /**< runs until HELLO */
     struct ctld_node *node;
-    struct ctld_shard *shard; /**< NULL before HELLO */
+    struct ctld_shard *shard; /**< NULL before HELLO, and of an admin connection */
+    struct ctld_admin *admin; /**< of an admin connection */
     enum nx_bus_link kind;
 };
 

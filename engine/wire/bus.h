@@ -26,7 +26,7 @@ enum {
 
 #define NX_BUS_ROLESET_NONE UINT32_MAX
 
-enum nx_bus_link { NX_BUS_LINK_RT, NX_BUS_LINK_BULK };
+enum nx_bus_link { NX_BUS_LINK_RT, NX_BUS_LINK_BULK, NX_BUS_LINK_ADMIN };
 enum nx_bus_open { NX_BUS_OPEN_IDENTIFY, NX_BUS_OPEN_MOVE, NX_BUS_OPEN_RESTORE };
 enum nx_bus_status {
     NX_BUS_STATUS_OFFLINE,
