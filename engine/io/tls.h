@@ -55,6 +55,9 @@ NX_MUST_USE enum nx_err nx_tls_handshake(struct nx_tls *tls);
 /** Returns whether the handshake is complete. */
 bool nx_tls_is_ready(const struct nx_tls *tls);
 
+/** Returns whether the handshake took up an earlier session by its ticket. A client context remembers its last one. */
+bool nx_tls_is_resumed(const struct nx_tls *tls);
+
 /**
  * Reads decrypted bytes into `out` (`room` bytes), `size` receives how many.
  * Returns NX_OK; NX_E_TRUNCATED when there is none yet; NX_E_CLOSED after close_notify; NX_E_MALFORMED on a bad record.
