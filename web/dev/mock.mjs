@@ -442,7 +442,7 @@ const lines = [
   [tobias, 'Batteries should last until Sunday evening.', 3.08],
   [adaeze, 'Wonderful. I will walk the ridge at seven and post what I hear.', 3.0],
   [yuki, 'Map with all the points: https://maps.example.org/spring-count?layer=points — tell me if something is missing.', 1.2],
-  [maren, 'Point 14 is on the wrong side of the fence 🙂', 1.15],
+  [maren, 'Point 14 is on the wrong side of the fence.', 1.15],
   [yuki, 'Fixed, thank you.', 1.1],
   [ines, 'Two people asked whether they may bring children. I said yes; please keep to the boardwalk with them, the meadow is still nesting ground and the warden has already asked us once.', 0.5],
   [leo, 'I can lend four pairs of binoculars.', 0.3],

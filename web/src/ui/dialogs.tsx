@@ -158,7 +158,7 @@ const MakeInvite = ({ close, channel }: { close: () => void; channel: Id }) => {
     else byHand();
   };
   return (
-    <Dialog title="Invite people" onClose={close}>
+    <Dialog title="Invite people" onClose={close} wide>
       <p className="dialog-text">
         Whoever opens this link can join and starts in <strong>#{name}</strong>.
       </p>

@@ -15,11 +15,13 @@ export const initials = (name: string): string => {
   return (first + second).toUpperCase();
 };
 
-/** One of twelve hues, always the same for the same id. */
+/** One of twelve hues, always the same for the same id, and unlike for ids that were made one after the other. */
 export const hueOf = (id: Id): number => {
-  let sum = 0;
-  for (let i = 0; i < id.length; i++) sum = (sum * 31 + id.charCodeAt(i)) >>> 0;
-  return (sum % 12) * 30;
+  let sum = 2166136261;
+  for (let i = 0; i < id.length; i++) sum = Math.imul(sum ^ id.charCodeAt(i), 16777619);
+  sum = Math.imul(sum ^ (sum >>> 15), 0x2c1b3c6d);
+  sum ^= sum >>> 13;
+  return ((sum >>> 0) % 12) * 30;
 };
 
 /** What to say about an error to a person. */
