@@ -1,0 +1,1 @@
+nexus_e2e(chat.py short 180)
