@@ -18,20 +18,20 @@ struct store;
 
 /** A question on its way; embedded in the asking request. */
 struct store_request {
-    struct nx_list link;                         /**< the store's */
-    struct ctl_question question;                /**< given; what it borrows lives until answered */
-    struct ctl_answer answer;                    /**< valid inside answered() */
-    struct nx_arena *arena;                      /**< given: where the rows of the answer go; NULL for questions without rows */
+    struct nx_list_link link;     /**< the store's */
+    struct ctl_question question; /**< given; what it borrows lives until answered */
+    struct ctl_answer answer;     /**< valid inside answered() */
+    struct nx_arena *arena; /**< given: where the rows of the answer go; NULL for questions without rows */
     void (*answered)(struct store_request *request); /**< on the loop's thread, exactly once */
 };
 
 /** What a store is made of. */
 struct store_config {
-    const char *url;            /**< "sqlite:PATH" or "memory:" */
-    struct nx_loop *loop;       /**< where answers are posted */
-    uint16_t node;              /**< node number of minted ids */
-    uint32_t commit_window_us;  /**< longest wait of a commit for company, 0..2000 */
-    uint64_t seed;              /**< memory: fault injection; 0 none */
+    const char *url;           /**< "sqlite:PATH" or "memory:" */
+    struct nx_loop *loop;      /**< where answers are posted */
+    uint16_t node;             /**< node number of minted ids */
+    uint32_t commit_window_us; /**< longest wait of a commit for company, 0..2000 */
+    uint64_t seed;             /**< memory: fault injection; 0 none */
 };
 
 /** Receives all rows that control keeps in memory, at start; rows are borrowed during the call. Guilds come before what is in them. */
@@ -49,9 +49,9 @@ struct store_loader {
 struct store_stats {
     uint64_t questions;
     uint64_t commits;
-    uint64_t commit_rows;   /**< writing questions committed */
+    uint64_t commit_rows; /**< writing questions committed */
     uint64_t commit_ns_max;
-    uint64_t failures;      /**< answers with NX_E_UNAVAILABLE */
+    uint64_t failures; /**< answers with NX_E_UNAVAILABLE */
     uint32_t waiting;
 };
 
@@ -62,7 +62,8 @@ enum { STORE_WHY_SIZE = 256 };
  * `why` receives one clear line on failure. Returns NX_OK; NX_E_MALFORMED for a bad url or a schema from a newer version;
  * NX_E_IO when files cannot be used; NX_E_IN_USE when another control holds the database.
  */
-NX_MUST_USE enum nx_err store_open(struct store **out, const struct store_config *config, char why[STORE_WHY_SIZE]);
+NX_MUST_USE enum nx_err store_open(struct store **out, const struct store_config *config,
+                                   char why[STORE_WHY_SIZE]);
 
 /** Answers what waits, commits, and closes. */
 void store_close(struct store *store);
