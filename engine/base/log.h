@@ -4,7 +4,8 @@
  * Threads: one writer (the shard that owns the log), one reader (the logger thread)
  * Limits:  NX_LOG_FIELDS_MAX fields; NX_LOG_RATE_PER_S_MAX records per event name and second, more are
  *          counted and told with the next one; a full ring drops and counts; a line is at most
- *          NX_LOG_LINE_SIZE_MAX bytes
+ *          NX_LOG_LINE_SIZE_MAX bytes; the struct is
+ *          cache-line aligned
  * Idiom:   NX_LOG(log, INFO, "conn.closed", NX_LOG_U64("session", id), NX_LOG_TEXT("reason", "timeout"));
  *          Names, tokens and message bodies have no field kind, and an address is cut to its redacted form
  *          before it enters the record: what is not in a record cannot leak. Event, keys and texts live for

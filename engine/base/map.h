@@ -27,7 +27,7 @@ struct nx_map {
     uint32_t count;    /**< keys it holds */
 };
 
-/** Returns the bytes a table for `capacity` keys needs; 24 to 43 per key. */
+/** Returns the bytes a table for `capacity` keys needs; 22 to 43 per key. */
 size_t nx_map_size_needed(uint32_t capacity);
 
 /**

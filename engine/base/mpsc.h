@@ -3,7 +3,8 @@
  * Spec:    the bounded queue with a sequence number per cell (Vyukov)
  * Layer:   engine/base (C11 atomics; no I/O, no clock, no allocation)
  * Threads: any number of producers, one consumer; init before any starts
- * Limits:  2..NX_QUEUE_ITEMS_MAX items, a power of two; push retries only when another producer won the cell
+ * Limits:  2..NX_QUEUE_ITEMS_MAX items, a power of two; push retries only when another producer won the cell;
+ *          the struct is cache-line aligned, and so must be the memory of whatever embeds it
  * Idiom:   items of one producer arrive in its order. An item whose producer was interrupted between taking
  *          its cell and filling it hides the items behind it: pop says empty although a count of pushes says
  *          otherwise. So a wake-up must be sent after the push returned, never before.

@@ -2,7 +2,8 @@
  *
  * Layer:   engine/base (C11 atomics; no I/O, no clock, no allocation)
  * Threads: exactly one producer and one consumer; init before either starts
- * Limits:  1..NX_QUEUE_ITEMS_MAX items, a power of two; never blocks, never spins
+ * Limits:  1..NX_QUEUE_ITEMS_MAX items, a power of two; never blocks, never spins;
+ *          the struct is cache-line aligned, and so must be the memory of whatever embeds it
  * Idiom:   push and pop copy; claim/publish and front/release work in the slot itself. Each side keeps a
  *          copy of the other's index on its own cache line and looks at the real one only when the copy says
  *          full or empty.

@@ -4,7 +4,7 @@
 
 TEST(arena, takes_aligned_pieces_until_full)
 {
-    uint8_t memory[128];
+    _Alignas(16) uint8_t memory[128];
     struct nx_arena arena;
     nx_arena_init(&arena, memory + 1, 100);
     const uint8_t *end = memory + 1;
@@ -15,6 +15,9 @@ TEST(arena, takes_aligned_pieces_until_full)
         CHECK(piece >= end && piece + 3 <= memory + 101, "behind the one before and inside");
         end = piece + 3;
     }
+    struct nx_arena odd;
+    nx_arena_init(&odd, memory + 1, 16);
+    CHECK(nx_arena_take(&odd, 16, 2) == NULL && odd.used == 0, "padding counts");
     const size_t left = arena.size - arena.used;
     CHECK(nx_arena_take(&arena, left + 1, 1) == NULL, "one too many");
     CHECK(nx_arena_take(&arena, SIZE_MAX, 16) == NULL, "no wrap-around");

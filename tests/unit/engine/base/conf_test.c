@@ -99,6 +99,7 @@ TEST(conf, mistakes_are_told_with_their_line)
         {"a = \"\\U00110000\"", 1},
         {"a = \"two\nlines\"", 1},
         {"a = \"\x01\"", 1},
+        {"a = \"\x7f\"", 1},
         {"a = \"\xff\"", 1},
         {"# \xc3", 1},
         {"a = 9223372036854775808", 1},

@@ -51,5 +51,18 @@ TEST(seq, older_than_the_first_stays_above_zero)
     struct nx_seq seq = {0};
     CHECK(nx_seq_extend16(&seq, 2) == 0x10002, "first");
     CHECK(nx_seq_extend16(&seq, 0xffff) == 0xffff, "three before it");
-    CHECK(nx_seq_extend16(&seq, 3) == 0x10003 && seq.newest == 0x10003, "newest not moved back");
+    CHECK(nx_seq_extend16(&seq, 3) == 0x10003 && seq.newest == 0x10003, "newest moved on");
+}
+
+TEST(seq, a_late_packet_does_not_move_the_newest_back)
+{
+    struct nx_seq narrow = {0};
+    struct nx_seq wide = {0};
+    CHECK(nx_seq_extend16(&narrow, 30000) == 0x10000 + 30000, "first");
+    CHECK(nx_seq_extend16(&narrow, 10000) == 0x10000 + 10000, "late");
+    CHECK(nx_seq_extend16(&narrow, 50000) == 0x10000 + 50000,
+          "further from the late one than half the range");
+    CHECK(nx_seq_extend32(&wide, 3000000000U) == 0x100000000ULL + 3000000000U, "first");
+    CHECK(nx_seq_extend32(&wide, 1000000000U) == 0x100000000ULL + 1000000000U, "late");
+    CHECK(nx_seq_extend32(&wide, 4000000000U) == 0x100000000ULL + 4000000000U, "further than half the range");
 }

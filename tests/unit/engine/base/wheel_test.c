@@ -132,6 +132,7 @@ TEST(wheel, past_deadlines_are_due_at_once_and_time_does_not_go_back)
     CHECK(nx_wheel_pop(&wheel, (nx_time){0}) == &past, "due although time went back");
     CHECK(nx_wheel_pop(&wheel, (nx_time){0}) == NULL && nx_wheel_count(&wheel) == 1, "soon waits");
     nx_wheel_cancel(&wheel, &soon);
+    CHECK(nx_wheel_deadline(&wheel).ns == INT64_MAX, "nothing to wait for after the last cancel");
     CHECK(nx_wheel_pop(&wheel, (nx_time){INT64_MAX - 1}) == NULL, "cancelled");
     nx_wheel_set(&wheel, &soon, (nx_time){INT64_MAX - 1});
     CHECK(nx_wheel_is_set(&soon) && nx_wheel_pop(&wheel, (nx_time){INT64_MAX - 1}) == NULL,
