@@ -72,7 +72,7 @@ bool nx_conf_ok(const struct nx_conf *conf);
 NX_MUST_USE enum nx_err nx_conf_parse(struct nx_bytes text, enum nx_conf_kind kind,
                                       struct nx_conf_value *out);
 
-/** Writes a text value with its escapes (\" \\ \b \t \n \f \r \uXXXX \UXXXXXXXX) decoded to UTF-8. */
+/** Writes a text value with its escapes (\" \\ \b \t \n \f \r \uHHHH \UHHHHHHHH) decoded to UTF-8. */
 void nx_conf_text(const struct nx_conf_value *value, struct nx_writer *out);
 
 /** Writes the environment variable that overrides `key` in `section`: "NEXUS_SECTION_KEY", - turned into _.
