@@ -88,6 +88,7 @@ struct api_request {
     struct api_subject subject;
     struct nx_json root; /**< of the body; checked */
     void *state;         /**< the handler's own, in the arena, zeroed at the first step */
+    uint64_t lock;       /**< what ctl_world_lock() holds for it; 0 nothing */
     uint32_t step;       /**< the handler's own, 0 at its first call */
     bool is_envelope;    /**< the answer is wrapped: /v1 or Accept asks for it */
     bool is_authenticating;
@@ -123,6 +124,9 @@ bool api_request_fields(struct api_request *r, const struct nx_json_field *field
 /** Reads an unsigned query parameter within min..max; absent keeps `*value`. Returns false, the 400 answered, for others. */
 bool api_request_query_u64(struct api_request *r, const char *name, uint64_t min, uint64_t max,
                            uint64_t *value, bool *has);
+
+/** Holds the thing `id` until the answer is given. Returns false, a 429 to be tried again at once answered, when it is held. */
+bool api_request_lock(struct api_request *r, uint64_t id);
 
 /** Asks `question` (r->question filled): sets step and time. Returns API_ASK. */
 enum api_next api_request_ask(struct api_request *r, enum ctl_question_kind kind, uint32_t step);

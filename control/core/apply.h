@@ -39,6 +39,11 @@ NX_MUST_USE enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct c
 /** A channel is new or changed; CHANNEL_CREATE or _UPDATE. */
 NX_MUST_USE enum nx_err ctl_apply_channel(struct ctl_world *world, const struct ctl_channel_row *row);
 
+/** A channel was created together with overwrites: nobody sees it before they hold; CHANNEL_CREATE. */
+NX_MUST_USE enum nx_err ctl_apply_channel_created(struct ctl_world *world, const struct ctl_channel_row *row,
+                                                  const struct ctl_overwrite_row *overwrites,
+                                                  uint32_t overwrites_count);
+
 /** A channel is gone; CHANNEL_DELETE. */
 void ctl_apply_channel_deleted(struct ctl_world *world, struct ctl_channel *channel);
 

@@ -31,15 +31,15 @@ bool ctl_event_end(struct nx_writer *writer, struct nx_json_out *out);
 /** A writer over the world's scratch for one tail; the next call takes it back. */
 struct nx_writer ctl_event_scratch(struct ctl_world *world);
 
-/** Sends `event` (tail and guild_id filled) to every link with sessions in `guild`. */
-void ctl_event_guild(struct ctl_world *world, const struct ctl_guild *guild,
-                     const struct nx_bus_event *event);
+/** Ends a tail and sends it to the guild with the fields of `event` but guild_id and tail; nothing when it did not fit. */
+void ctl_event_send(struct ctl_world *world, const struct ctl_guild *guild, struct nx_writer *writer,
+                    struct nx_json_out *out, struct nx_bus_event event);
 
-/** Sends a tail to all sessions of `user`. */
-void ctl_event_user(struct ctl_world *world, const struct ctl_user *user, uint64_t intents,
-                    struct nx_bytes tail);
+/** Ends a tail and sends it to all sessions of `user` with one of `intents` (0: all). */
+void ctl_event_send_user(struct ctl_world *world, const struct ctl_user *user, struct nx_writer *writer,
+                         struct nx_json_out *out, uint64_t intents);
 
-/** Writes and sends an event whose "d" is an id pair, such as CHANNEL deletes: names may be NULL to leave a member out. */
+/** TYPING_START of a member. */
 void ctl_event_typing(struct ctl_world *world, const struct ctl_channel *channel,
                       const struct ctl_member *member, int64_t wall_ms);
 

@@ -28,6 +28,8 @@ struct ctl_op {
     struct nx_bus_session_open open; /**< LOGIN, OPEN */
     uint64_t session;                /**< SEND */
     uint64_t user_id;
+    uint64_t epoch; /**< LOGIN: of the logins when asked */
+    bool is_cancelled;
     size_t size; /**< bytes of the op with its arena */
 };
 
@@ -37,8 +39,10 @@ struct ctl_gateway_open;
 struct ctl_gateway {
     struct ctl_world *world;          /**< given */
     struct ctl_gateway_open *waiting; /**< owned ring of opens that wait */
+    uint8_t *ready;                   /**< owned: where SESSION_READY is written */
     uint32_t waiting_first, waiting_count;
-    uint32_t opens, sends; /**< in flight */
+    struct ctl_op *opening[CTL_OPENS_MAX]; /**< opens in flight */
+    uint32_t opens, sends;                 /**< in flight */
     /* counters */
     uint64_t refused_sends, refused_opens;
 };

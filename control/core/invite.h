@@ -10,7 +10,7 @@
 #include "control/core/limits.h"
 #include "engine/base/bytes.h"
 
-/** Makes a code of 16 random bytes; each character has all 62 values but for a bias below 2^-5 of one bit. */
+/** Makes a code of 16 random bytes, of which 8 count: taken modulo 62^10, so no code is twice as likely as another by more than 1 in 20. */
 void ctl_invite_code(const uint8_t random[16], char code[CTL_INVITE_CODE_SIZE]);
 
 /** Returns whether `code` has the form of one: 1..32 letters, digits and '-'. Others need no look-up. */

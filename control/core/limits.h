@@ -38,9 +38,9 @@ enum {
     CTL_OPENS_MAX = 256,           /**< session opens waiting for the store; more wait in a queue */
     CTL_OPENS_WAITING_MAX = 65536, /**< that queue; more are closed with 4000 and come back */
     CTL_QUOTA_SLOTS = 1 << 17,     /**< rate-limit buckets remembered at once, 24 bytes each */
-    CTL_LOGINS_MAX = 1 << 20,      /**< login sessions known to be alive */
+    CTL_LOGINS_MAX = 1 << 17,      /**< login sessions known to be alive */
     CTL_REVOKED_MAX = 65536,       /**< revocations younger than an access token */
-    CTL_MEMBERS_CHUNK = 1000,      /**< members in one GUILD_MEMBERS_CHUNK */
+    CTL_MEMBERS_CHUNK = 100,       /**< members in one GUILD_MEMBERS_CHUNK */
     CTL_MEMBERS_QUERY_IDS_MAX = 100, /**< user ids in one op 8 */
 };
 

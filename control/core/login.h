@@ -27,6 +27,8 @@ struct ctl_login {
     void *alive_memory;                /**< owned */
     struct ctl_login_revoked *revoked; /**< owned ring */
     uint32_t revoked_count, revoked_next;
+    uint64_t
+        epoch; /**< counts revocations: an answer of the store asked for before the last one is asked for again */
 };
 
 /** Makes an empty register. Returns NX_OK; NX_E_NO_MEMORY. */

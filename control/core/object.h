@@ -40,8 +40,9 @@ void ctl_object_invite(struct nx_json_out *out, const struct ctl_directory *dire
 void ctl_object_presence(struct nx_json_out *out, const struct ctl_user *user, uint64_t guild_id);
 /** A read state. */
 void ctl_object_read_state(struct nx_json_out *out, const struct ctl_read_state_row *row);
-/** What GUILD_CREATE carries: the guild as `member` sees it. */
+/** What GUILD_CREATE carries: the guild as `member` sees it. Of a large guild other members, and of any guild presences,
+ * are there only with the presence intent in `intents`. */
 void ctl_object_guild_create(struct nx_json_out *out, struct ctl_guild *guild,
-                             const struct ctl_member *member);
+                             const struct ctl_member *member, uint64_t intents);
 
 #endif

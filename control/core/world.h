@@ -40,6 +40,7 @@ struct ctl_world {
     struct ctl_login logins;
     struct ctl_quota quotas;
     struct nx_id_mint mint; /**< ids of everything but messages */
+    struct ctl_table busy;  /**< ids of things that a write is on its way for, see ctl_world_lock() */
     uint8_t *tail;          /**< CTL_TAIL_SIZE_MAX bytes in which events are written */
 };
 
@@ -62,5 +63,14 @@ void ctl_world_fini(struct ctl_world *world);
 
 /** Makes the next id at `wall_ms`. */
 uint64_t ctl_world_id(struct ctl_world *world, int64_t wall_ms);
+
+/**
+ * Marks the thing `id` as being written; false when it is already, or there is no memory. Rows are written whole, so two
+ * writes of one thing must not be on their way at once: the second would undo the first.
+ */
+bool ctl_world_lock(struct ctl_world *world, uint64_t id);
+
+/** Ends the mark. */
+void ctl_world_unlock(struct ctl_world *world, uint64_t id);
 
 #endif
