@@ -166,13 +166,18 @@ export const MessageList = ({ guild, channel, me, moderator, editing, onEdit }: 
               <p>This is where the channel begins.{list.length === 0 && ' Write the first message.'}</p>
             </div>
           )}
-          {window?.older === 'loading' && <p className="list-note">Loading older messages…</p>}
-          {window?.older === 'failed' && (
-            <p className="list-note">
-              Older messages could not be loaded.{' '}
-              <button type="button" className="text-button" onClick={() => void client.loadOlder(id)}>
-                Try again
-              </button>
+          {/* Always as high as it is with words in it, so that nothing moves when loading begins. */}
+          {window?.status === 'loaded' && window.hasOlder && (
+            <p className="list-note older-note">
+              {window.older === 'loading' && 'Loading older messages…'}
+              {window.older === 'failed' && (
+                <>
+                  Older messages could not be loaded.{' '}
+                  <button type="button" className="text-button" onClick={() => void client.loadOlder(id)}>
+                    Try again
+                  </button>
+                </>
+              )}
             </p>
           )}
           {(!window || window.status === 'loading') && list.length === 0 && (
