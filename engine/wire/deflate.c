@@ -22,7 +22,15 @@ struct block {
     size_t left;
 };
 
-enum stage { STAGE_MESSAGE, STAGE_END, STAGE_DONE };
+/* A message must end inside an empty stored block, just before its length. The four bytes are given to zlib as three and one, as
+ * after three it shows where it is: only before a stored block's length does it hold 24 bits. Without this look a message
+ * cut short could by chance take the four bytes for data that ends a block. */
+enum stage { STAGE_MESSAGE, STAGE_END_3, STAGE_END_1, STAGE_DONE };
+
+enum {
+    TYPE_BITS = 63,      /* zlib.h, data_type: bits held that belong to nothing yet */
+    TYPE_BOUNDARY = 128, /* zlib.h, data_type: between two blocks */
+};
 
 struct nx_deflate_inflater {
     z_stream stream;
@@ -92,10 +100,31 @@ void nx_deflate_inflate_start(struct nx_deflate_inflater *i, struct nx_bytes mes
     i->stage = STAGE_MESSAGE;
 }
 
-/* Whether zlib stands between two blocks with no bit left over. */
-static bool is_between_blocks(const z_stream *stream)
+/* All input of this stage is used up: starts the next one, or returns false when zlib is not where it must be. */
+static bool stage_next(struct nx_deflate_inflater *i)
 {
-    return (stream->data_type & 128) != 0 && (stream->data_type & 63) == 0;
+    z_stream *stream = &i->stream;
+    size_t from = 0;
+    switch (i->stage) {
+    case STAGE_MESSAGE:
+        i->stage = STAGE_END_3;
+        stream->avail_in = 3;
+        break;
+    case STAGE_END_3:
+        if ((stream->data_type & (TYPE_BITS | TYPE_BOUNDARY)) != 24) {
+            return false;
+        }
+        i->stage = STAGE_END_1;
+        stream->avail_in = 1;
+        from = 3;
+        break;
+    default:
+        i->stage = STAGE_DONE;
+        return (stream->data_type & (TYPE_BITS | TYPE_BOUNDARY)) == TYPE_BOUNDARY;
+    }
+    stream->next_in =
+        (z_const Bytef *)(uintptr_t)(flush_end + from); /* zlib's next_in is not const, but only read */
+    return true;
 }
 
 /* Runs zlib until the message ends, the output is full or the bytes are found corrupt. */
@@ -103,29 +132,22 @@ static enum nx_err inflate_run(struct nx_deflate_inflater *i)
 {
     z_stream *stream = &i->stream;
     while (i->stage != STAGE_DONE) {
-        if (stream->avail_in == 0 && i->stage == STAGE_MESSAGE) {
-            stream->next_in = (z_const Bytef *)(uintptr_t)flush_end;
-            stream->avail_in = sizeof(flush_end);
-            i->stage = STAGE_END;
-        }
+        /* Output may be pending without any input left, so zlib is asked before a stage is over. */
         const int result = inflate(stream, Z_SYNC_FLUSH);
-        if (result ==
-            Z_STREAM_END) { /* a final block; the sender may go on after it, RFC 7692 section 7.2.3.4 */
+        if (result == Z_STREAM_END && i->stage == STAGE_MESSAGE) {
+            /* A final block; the sender may go on after it, RFC 7692 section 7.2.3.4. */
             if (stream->avail_in == 0) {
                 i->stage = STAGE_DONE;
             } else if (inflateReset(stream) != Z_OK) {
                 return NX_E_MALFORMED;
             }
-            continue;
-        }
-        if (result != Z_OK && result != Z_BUF_ERROR) {
+        } else if (result != Z_OK && result != Z_BUF_ERROR) {
             return result == Z_MEM_ERROR ? NX_E_NO_MEMORY : NX_E_MALFORMED;
-        }
-        if (stream->avail_in == 0 && i->stage == STAGE_END && is_between_blocks(stream)) {
-            i->stage = STAGE_DONE;
-        } else if (stream->avail_in != 0 || i->stage == STAGE_END) {
-            /* Not finished, and nothing zlib could go on with: either the output is full or bytes are missing. */
+        } else if (stream->avail_in != 0) {
+            /* Input is left over only when there is no room for output. */
             return stream->avail_out == 0 ? NX_E_FULL : NX_E_MALFORMED;
+        } else if (!stage_next(i)) {
+            return NX_E_MALFORMED;
         }
     }
     return NX_OK;
