@@ -165,7 +165,7 @@ static int alone(struct tool *tool)
     struct ctld_node *node = NULL;
     char url[NEXUS_PATH_MAX + 16];
     char why[CTLD_WHY_SIZE] = "";
-    if (nx_file_directory(tool->options.data) != NX_OK) {
+    if (nx_file_folders_make(tool->options.data, 0700) != NX_OK) {
         fprintf(stderr, "nexus admin: cannot make %s\n", tool->options.data);
         return NEXUS_EXIT_UNAVAILABLE;
     }

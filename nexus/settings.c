@@ -3,6 +3,7 @@
 #include "engine/base/addr.h"
 #include "engine/base/conf.h"
 #include "engine/io/file.h"
+#include "engine/io/mem.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ enum nx_err nexus_settings_file(struct nexus_settings *settings, const char *pat
         snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "%s:%u: %s", path, conf.line, conf.why);
         err = NX_E_MALFORMED;
     }
-    free(bytes);
+    nx_mem_give(bytes);
     return err;
 }
 
@@ -242,7 +243,7 @@ enum nx_err nexus_settings_write(const char *path)
         size += (size_t)snprintf(text + size, sizeof(text) - size, "# %s\n# %s = %s%s%s\n", ROWS[i].help,
                                  ROWS[i].key, quote, ROWS[i].fallback, quote);
     }
-    return nx_file_write(path, text, size);
+    return nx_file_write(path, nx_bytes_of(text, size));
 }
 
 void nexus_settings_help(void)

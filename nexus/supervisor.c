@@ -286,7 +286,7 @@ static void child_stop(struct supervisor *s, enum role role, int64_t grace_ms)
 
 static bool data_prepare(const struct nexus_options *options)
 {
-    enum nx_err err = nx_file_directory(options->data);
+    enum nx_err err = nx_file_folders_make(options->data, 0700);
     if (err != NX_OK) {
         fprintf(stderr, "nexus: cannot make the data directory %s: %s\n", options->data, strerror(errno));
         return false;

@@ -4,9 +4,9 @@
 #include "engine/crypto/random.h"
 #include "engine/crypto/wipe.h"
 #include "engine/io/file.h"
+#include "engine/io/mem.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { PATH_SIZE = 600, FILE_SIZE_MAX = 4096, HEX_SIZE = NX_TOKEN_SECRET_SIZE * 2 };
 
@@ -63,7 +63,7 @@ static enum nx_err file_make(const char *path, struct nx_token_ring *ring)
     nx_text_hex_encode(nx_bytes_of(key.secret, sizeof(key.secret)), &w);
     nx_writer_text(&w, "\n");
     if (err == NX_OK) {
-        err = nx_file_write(path, text, w.size);
+        err = nx_file_write(path, nx_writer_bytes(&w));
     }
     if (err == NX_OK) {
         err = nx_token_ring_add(ring, &key);
@@ -91,6 +91,6 @@ enum nx_err ctld_keys_load(const char *data, struct nx_token_ring *ring)
     }
     err = file_parse(nx_bytes_of(bytes, size), ring);
     nx_wipe(bytes, size);
-    free(bytes);
+    nx_mem_give(bytes);
     return err;
 }
