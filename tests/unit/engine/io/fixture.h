@@ -20,13 +20,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FIXTURE_UNTIL(loop, condition)                                                                                 \
-    do {                                                                                                               \
-        const nx_time fixture_end = nx_time_add_ms(nx_clock_now(), 20000);                                             \
-        while (!(condition)) {                                                                                         \
-            CHECK(nx_time_before(nx_clock_now(), fixture_end), "not within 20 s: %s", #condition);                     \
-            nx_loop_turn((loop), nx_time_add_ms(nx_clock_now(), 5));                                                   \
-        }                                                                                                              \
+#define FIXTURE_UNTIL(loop, condition)                                                                       \
+    do {                                                                                                     \
+        const nx_time fixture_end = nx_time_add_ms(nx_clock_now(), 20000);                                   \
+        while (!(condition)) {                                                                               \
+            CHECK(nx_time_before(nx_clock_now(), fixture_end), "not within 20 s: %s", #condition);           \
+            nx_loop_turn((loop), nx_time_add_ms(nx_clock_now(), 5));                                         \
+        }                                                                                                    \
     } while (0)
 
 static inline struct nx_loop *fixture_loop(const struct nx_loop_config *config)
@@ -50,7 +50,8 @@ static inline struct nx_endpoint fixture_loopback(uint16_t port)
 static inline int fixture_client(uint16_t port)
 {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int one = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect: %s", strerror(errno));
@@ -107,7 +108,8 @@ static inline void fixture_flush(struct fixture_peer *peer)
     if (peer->pending_size == 0 || nx_stream_is_blocked(&peer->stream)) {
         return;
     }
-    const size_t size = peer->pending_size < NX_STREAM_RESERVE_MAX ? peer->pending_size : NX_STREAM_RESERVE_MAX;
+    const size_t size =
+        peer->pending_size < NX_STREAM_RESERVE_MAX ? peer->pending_size : NX_STREAM_RESERVE_MAX;
     uint8_t *room = nx_stream_reserve(&peer->stream, size);
     if (room != NULL) {
         memcpy(room, peer->pending, size);
@@ -186,7 +188,8 @@ static inline void fixture_accept(void *context, struct nx_accepted *accepted)
         struct fixture_peer *peer = &server->peers[(server->peers_count + i) % server->peers_max];
         if (!peer->is_open) {
             uint8_t *pending = peer->pending;
-            *peer = (struct fixture_peer){.server = server, .pending = pending, .is_silent = server->is_silent};
+            *peer =
+                (struct fixture_peer){.server = server, .pending = pending, .is_silent = server->is_silent};
             peer->address = accepted->peer;
             if (nx_stream_accept(&peer->stream, server->loop, accepted, &fixture_events, peer) == NX_OK) {
                 peer->is_open = true;
