@@ -30,6 +30,7 @@ enum {
     NX_JSON_OUT_DEPTH_MAX = 64,          /* nested arrays and objects a writer keeps track of */
     NX_JSON_FIELDS_MAX = 64,             /* members one field table may name */
     NX_JSON_FAULTS_MAX = 16,             /* faults collected for one error body */
+    NX_PROM_NAME_SIZE_MAX = 120,         /* characters of one metric family's name */
 };
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef NX_WIRE_PROM_H
 #define NX_WIRE_PROM_H
 
+#include "engine/base/metric.h"
 #include "engine/base/writer.h"
 
 enum nx_prom_kind { NX_PROM_COUNTER, NX_PROM_GAUGE, NX_PROM_HISTOGRAM };
@@ -46,5 +47,15 @@ void nx_prom_sample_u64(struct nx_writer *w, const char *name, const struct nx_p
 /** Writes the bucket, sum and count samples of one histogram. */
 void nx_prom_histogram(struct nx_writer *w, const char *name, const struct nx_prom_label *labels,
                        size_t labels_count, const struct nx_prom_histogram *histogram);
+
+/**
+ * Writes every metric of a layer: `metrics` is laid out as the `infos_count` rows say. A row's family is called
+ * "<prefix>_<name>", then its unit in base units ("ns", "us" and "ms" become "_seconds" and are scaled), then "_total" for a
+ * counter. Histograms get bounds of 1, 2, 5 per decade from 1 us to 50 s for times, powers of 4 up to 4^15 otherwise.
+ * Names longer than NX_PROM_NAME_SIZE_MAX fail the writer.
+ */
+void nx_prom_metrics(struct nx_writer *w, const char *prefix, const struct nx_metric_info *infos,
+                     size_t infos_count, const void *metrics, const struct nx_prom_label *labels,
+                     size_t labels_count);
 
 #endif

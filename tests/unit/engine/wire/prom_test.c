@@ -43,3 +43,43 @@ TEST(prom, histograms_are_cumulative)
                       "h_bucket{op=\"x\",le=\"+Inf\"} 5\nh_sum{op=\"x\"} 7.000000001\nh_count{op=\"x\"} 5\n"),
           "%.*s", (int)w.size, text);
 }
+
+TEST(prom, metrics_of_a_layer_are_written_from_their_table)
+{
+    struct metrics {
+        uint64_t messages;
+        uint64_t busy;
+        int64_t sessions;
+        struct nx_metric_histogram lag;
+        struct nx_metric_histogram sizes;
+    };
+    static const struct nx_metric_info infos[] = {
+        NX_METRIC_INFO(struct metrics, COUNTER, messages, "", "Messages.")
+            NX_METRIC_INFO(struct metrics, COUNTER, busy, "ns", "Busy.")
+                NX_METRIC_INFO(struct metrics, GAUGE, sessions, "", "Sessions.")
+                    NX_METRIC_INFO(struct metrics, HISTOGRAM, lag, "ms", "Lag.")
+                        NX_METRIC_INFO(struct metrics, HISTOGRAM, sizes, "bytes", "Sizes.")};
+    static struct metrics metrics = {.messages = 5, .busy = 1500000000, .sessions = -2};
+    nx_metric_histogram_add(&metrics.lag, 3);
+    nx_metric_histogram_add(&metrics.sizes, 17);
+    nx_metric_histogram_add(&metrics.sizes, (uint64_t)1 << 40);
+    static char text[8192];
+    struct nx_writer w = nx_writer_init(text, sizeof(text) - 1);
+    nx_prom_metrics(&w, "nexus", infos, 5, &metrics, NULL, 0);
+    CHECK(nx_writer_ok(&w), "fits");
+    text[w.size] = '\0';
+    static const char *const lines[] = {
+        "# TYPE nexus_messages_total counter\nnexus_messages_total 5\n",
+        "nexus_busy_seconds_total 1.5\n",
+        "# TYPE nexus_sessions gauge\nnexus_sessions -2\n",
+        "# TYPE nexus_lag_seconds histogram\nnexus_lag_seconds_bucket{le=\"0.001\"} 0\n",
+        "nexus_lag_seconds_bucket{le=\"0.002\"} 0\nnexus_lag_seconds_bucket{le=\"0.005\"} 1\n",
+        "nexus_lag_seconds_bucket{le=\"50\"} 1\nnexus_lag_seconds_bucket{le=\"+Inf\"} "
+        "1\nnexus_lag_seconds_sum 0.003\n",
+        "nexus_sizes_bytes_bucket{le=\"16\"} 0\nnexus_sizes_bytes_bucket{le=\"64\"} 1\n",
+        "nexus_sizes_bytes_bucket{le=\"1073741824\"} 1\nnexus_sizes_bytes_bucket{le=\"+Inf\"} 2\n",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        CHECK(strstr(text, lines[i]) != NULL, "line %zu in:\n%s", i, text);
+    }
+}
