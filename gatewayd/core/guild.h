@@ -137,7 +137,8 @@ NX_MUST_USE enum nx_err gw_guild_join(struct gw_guilds *guilds, struct gw_sessio
 /** Takes member `index` out: the last one moves into its place. The caller has settled both (fanout.h). */
 void gw_guild_leave(struct gw_guilds *guilds, struct gw_sessions *sessions, uint32_t slot, uint32_t index);
 
-/** Replaces what a member looks at in the guild in `slot`: `channels_count` slots of channels it may view.
+/** Replaces what a member looks at in the guild in `slot`: `channels_count` slots of channels it may view; `channels`
+ *  NULL means everything again.
  *  Returns NX_OK; NX_E_FULL; NX_E_NO_MEMORY. */
 NX_MUST_USE enum nx_err gw_guild_subscribe(struct gw_guilds *guilds, struct gw_sessions *sessions,
                                            uint32_t slot, uint32_t index, const uint32_t *channels,

@@ -243,7 +243,7 @@ static bool next_item(struct gw_output *output, const struct gw_session *session
             break;
         }
     }
-    const uint8_t now = cursor->is_doomed ? cursor->owed & GW_OWED_CLOSE : cursor->owed;
+    const uint8_t now = cursor->is_doomed ? cursor->owed & (GW_OWED_RECONNECT | GW_OWED_CLOSE) : cursor->owed;
     if (now != 0) {
         const uint8_t owed = (uint8_t)(now & -now);
         cursor->owed &= (uint8_t)~owed;

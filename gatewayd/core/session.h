@@ -130,6 +130,7 @@ struct gw_session {
     uint16_t refs_room;
     uint16_t channels_count;
     uint16_t channels_room;
+    uint64_t addr_key;   /**< of the peer, for addr_guard */
     struct nx_quota ops; /**< of gateway payloads */
     nx_time heard_at;    /**< last heartbeat, or what began the present wait */
     struct nx_wheel_timer timer;
@@ -139,6 +140,9 @@ struct gw_session {
     uint8_t status;                           /**< enum nx_bus_status the client asked for */
     uint8_t acks_count;                       /**< heartbeats not acknowledged yet */
     uint8_t pings_count;                      /**< pings since heard_at, for the flood limit */
+    bool is_guarded;                          /**< counted by addr_guard under addr_key */
+    bool is_over;                             /**< the end of the connection is the end of the session */
+    bool is_rejoining;                        /**< SESSION_OPEN was sent again after control came back */
     bool is_open;                             /**< control knows it: SESSION_OPEN was sent */
     bool is_loopback;                         /**< the peer is on this machine: load-test tokens are taken */
     bool is_bot;

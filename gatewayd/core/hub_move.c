@@ -1,0 +1,138 @@
+/* The export of a session: u8 found; then u64 user_id, sid, intents, u32 capabilities, u8 status, u32 first s, u32 next s,
+ * and per dispatch that is still there u32 s, u32 size, tail. Big-endian. */
+#include "engine/base/assert.h"
+#include "engine/base/reader.h"
+#include "gatewayd/core/close_code.h"
+#include "gatewayd/core/hub.h"
+
+enum { MOVE_HEAD = 1 + 8 * 3 + 4 + 1 + 4 + 4, MOVE_FRAME = 8 };
+
+/* Visits what the ring still has; void dispatches and those gone from the log are left out. */
+static const struct gw_frame *visit(const struct gw_hub *hub, const struct gw_session *session, uint32_t s)
+{
+    const uint32_t position = session->ring[s & session->ring_mask];
+    if (!gw_framelog_has(&hub->log, position)) {
+        return NULL;
+    }
+    const struct gw_frame *frame = gw_framelog_at(&hub->log, position);
+    return (frame->flags & GW_FRAME_VOID) != 0 ? NULL : frame;
+}
+
+/* The oldest s from which on nothing is gone from the log. */
+static uint32_t first_whole(const struct gw_hub *hub, const struct gw_session *session)
+{
+    uint32_t first = session->head;
+    while (first != session->tail &&
+           gw_framelog_has(&hub->log, session->ring[(first - 1) & session->ring_mask])) {
+        first--;
+    }
+    return first;
+}
+
+uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *session, size_t *size)
+{
+    const bool is_found = session != NULL && session->ring != NULL && session->burst == NULL &&
+                          !session->is_over &&
+                          (session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED);
+    size_t need = MOVE_HEAD;
+    uint32_t first = 0;
+    if (is_found) {
+        for (uint32_t i = 0; i < session->refs_count; i++) {
+            gw_fanout_catch_up(&hub->fanout, session->refs[i].guild, session->refs[i].member);
+        }
+        first = first_whole(hub, session);
+        for (uint32_t s = first; s != session->head; s++) {
+            const struct gw_frame *frame = visit(hub, session, s);
+            need += frame != NULL ? MOVE_FRAME + frame->size : 0;
+        }
+    }
+    uint8_t *bytes = gw_memory_take(&hub->config.memory, need);
+    if (bytes != NULL) {
+        struct nx_writer w = nx_writer_init(bytes, need);
+        nx_writer_u8(&w, is_found ? 1 : 0);
+        nx_writer_u64(&w, is_found ? session->user_id : 0);
+        nx_writer_u64(&w, is_found ? session->sid : 0);
+        nx_writer_u64(&w, is_found ? session->intents : 0);
+        nx_writer_u32(&w, is_found ? session->capabilities : 0);
+        nx_writer_u8(&w, is_found ? session->status : 0);
+        nx_writer_u32(&w, first);
+        nx_writer_u32(&w, is_found ? session->head : 0);
+        for (uint32_t s = first; is_found && s != session->head; s++) {
+            const struct gw_frame *frame = visit(hub, session, s);
+            if (frame != NULL) {
+                nx_writer_u32(&w, s);
+                nx_writer_u32(&w, frame->size);
+                nx_writer_bytes_put(&w, gw_framelog_tail(frame));
+            }
+        }
+        NX_ASSERT(nx_writer_ok(&w) && w.size == need);
+        *size = need;
+    }
+    if (session != NULL && (session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED)) {
+        session->is_open = false; /* Control has moved it already. */
+        gw_hub_leave_all(hub, session);
+        gw_hub_end(hub, now, session, GW_CLOSE_REPLACED, "replaced");
+    }
+    return bytes;
+}
+
+static void move_failed(struct gw_hub *hub, nx_time now, struct gw_session *session)
+{
+    hub->metrics.resumes_refused_total++;
+    /* The client is told to identify again; that this session is over control learns when the connection goes. */
+    session->owed |= GW_OWED_INVALID;
+    gw_hub_end(hub, now, session, GW_CLOSE_LOST, "nothing to resume");
+}
+
+void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes)
+{
+    struct gw_session *session = gw_session_find(&hub->sessions, handle);
+    if (session == NULL || session->state != GW_SESSION_RESUMING) {
+        return;
+    }
+    struct nx_reader r = nx_reader_init(bytes.at, bytes.size);
+    const bool is_found = nx_reader_u8(&r) == 1;
+    const uint64_t user_id = nx_reader_u64(&r);
+    const uint64_t sid = nx_reader_u64(&r);
+    (void)nx_reader_u64(&r);
+    (void)nx_reader_u32(&r);
+    session->status = is_found ? nx_reader_u8(&r) : session->status;
+    const uint32_t first = nx_reader_u32(&r);
+    const uint32_t next = nx_reader_u32(&r);
+    if (!is_found || !nx_reader_ok(&r) || user_id != session->user_id || sid != session->sid ||
+        session->want_seq + 1 < first || session->want_seq >= next) {
+        move_failed(hub, now, session);
+        return;
+    }
+    /* What arrived here since SESSION_OPENED comes behind what the old shard had. */
+    uint32_t live[GW_RING_SIZE_MAX];
+    uint32_t live_count = 0;
+    for (uint32_t s = session->tail; s != session->head; s++) {
+        live[live_count++] = session->ring[s & session->ring_mask];
+    }
+    if (gw_session_ring_open(&hub->sessions, session, session->want_seq + 1) != NX_OK) {
+        move_failed(hub, now, session);
+        return;
+    }
+    const struct gw_frame_info info = {0};
+    while (nx_reader_left(&r) != 0) {
+        const uint32_t s = nx_reader_u32(&r);
+        const struct nx_bytes tail = nx_reader_bytes(&r, nx_reader_u32(&r));
+        uint32_t position;
+        if (!nx_reader_ok(&r)) {
+            move_failed(hub, now, session);
+            return;
+        }
+        if (s > session->want_seq && gw_framelog_append(&hub->log, &info, tail, &position) == NX_OK) {
+            gw_fanout_give(&hub->fanout, session, position, (uint32_t)tail.size);
+        }
+    }
+    for (uint32_t i = 0; i < live_count; i++) {
+        if (gw_framelog_has(&hub->log, live[i])) {
+            gw_fanout_give(&hub->fanout, session, live[i], gw_framelog_at(&hub->log, live[i])->size);
+        }
+    }
+    session->unsent_limit = session->unsent_size + GW_UNSENT_SIZE_MAX;
+    hub->metrics.moves_total++;
+    gw_hub_resumed(hub, now, session);
+}
