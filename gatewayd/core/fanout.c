@@ -360,6 +360,9 @@ bool gw_fanout_step(struct gw_fanout *fanout, uint32_t members_max)
     while (fanout->small.count != 0 && left != 0) {
         const uint32_t slot = unqueue_guild(fanout, &fanout->small);
         const uint32_t members = gw_guild_at(fanout->guilds, slot)->members_count;
+        if (fanout->pass.guild == slot) {
+            pass_run(fanout, &fanout->pass, UINT32_MAX); /* It has shrunk since: older frames first. */
+        }
         pass_begin(fanout, &pass, slot);
         pass_run(fanout, &pass, UINT32_MAX);
         if (gw_guild_at(fanout->guilds, slot)->pending_count != 0) {
