@@ -28,6 +28,7 @@ struct nx_shard_set {
     pthread_cond_t cond;
     uint32_t count;
     uint32_t running_count; /* shards whose loop may still run; under the mutex */
+    bool may_end;           /* nx_shard_close() was called: nobody rings the stop bells any more */
     char why[NX_LOOP_WHY_SIZE];
     struct shard shards[];
 };
@@ -79,11 +80,11 @@ static void *shard_main(void *context)
         return NULL;
     }
     nx_loop_run(shard->loop);
-    /* Nobody frees anything while another loop runs: it may still post here or ring this loop. */
+    /* Nobody frees anything while another thread may still post here or ring this loop. */
     (void)pthread_mutex_lock(&set->mutex);
     set->running_count--;
     (void)pthread_cond_broadcast(&set->cond);
-    while (set->running_count != 0) {
+    while (set->running_count != 0 || !set->may_end) {
         (void)pthread_cond_wait(&set->cond, &set->mutex);
     }
     (void)pthread_mutex_unlock(&set->mutex);
@@ -167,6 +168,10 @@ void nx_shard_stop(struct nx_shard_set *set)
 
 void nx_shard_close(struct nx_shard_set *set)
 {
+    (void)pthread_mutex_lock(&set->mutex);
+    set->may_end = true;
+    (void)pthread_cond_broadcast(&set->cond);
+    (void)pthread_mutex_unlock(&set->mutex);
     for (uint32_t i = 0; i < set->count; i++) {
         (void)pthread_join(set->shards[i].thread, NULL);
     }

@@ -41,7 +41,7 @@ uint32_t nx_shard_count(const struct nx_shard_set *set);
 /** Asks every shard to stop; returns at once. */
 void nx_shard_stop(struct nx_shard_set *set);
 
-/** Waits until every shard has ended and frees the set. */
+/** Waits until every shard has stopped, lets them free what they own, and frees the set. After nx_shard_stop(). */
 void nx_shard_close(struct nx_shard_set *set);
 
 #endif

@@ -23,7 +23,13 @@ void __tsan_release(void *at);
 static char doorbell;
 #define DOORBELL_RELEASE() __tsan_release(&doorbell)
 #define DOORBELL_ACQUIRE() __tsan_acquire(&doorbell)
+/* liburing maps and unmaps without libc, so ThreadSanitizer takes a new ring for the closed one at the same address. */
+static char mapping;
+#define MAPPING_RELEASE() __tsan_release(&mapping)
+#define MAPPING_ACQUIRE() __tsan_acquire(&mapping)
 #else
+#define MAPPING_RELEASE()  ((void)0)
+#define MAPPING_ACQUIRE()  ((void)0)
 #define DOORBELL_RELEASE() ((void)0)
 #define DOORBELL_ACQUIRE() ((void)0)
 #endif
@@ -203,6 +209,7 @@ enum nx_err nx_uring_open(struct nx_uring *u, const struct nx_uring_config *conf
     if (error != 0) {
         return nx_uring_explain(error, why, why_size);
     }
+    MAPPING_ACQUIRE();
     /* Saves the descriptor look-up of each enter; without it everything still works. */
     (void)io_uring_register_ring_fd(&u->ring);
     enum nx_err err = probe_operations(&u->ring, why, why_size);
@@ -227,6 +234,7 @@ enum nx_err nx_uring_open(struct nx_uring *u, const struct nx_uring_config *conf
 
 void nx_uring_close(struct nx_uring *u)
 {
+    MAPPING_RELEASE();
     io_uring_queue_exit(&u->ring);
     if (u->buffers != NULL) {
         NX_URING_UNPOISON(u->buffers, (size_t)u->buffers_count * u->buffer_size);

@@ -216,13 +216,17 @@ TEST(tls, refuses_plaintext_and_garbage)
     struct files files;
     files_make(&files);
     struct nx_tls_context *serving = server_context(&files);
-    static const char *const inputs[] = {
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x80\x2e\x01\x03\x00\x00\x15\x00\x00\x00\x10",
-        "\x16\x03\x01\x00\x05\x01\xff\xff\xff\xff", "\x17\x03\x03\x40\x00xxxxxxxxxxxxxxxxxxxxxxx"};
+    static const char http[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char hello2[] = "\x80\x2e\x01\x03\x00\x00\x15\x00\x00\x00\x10";
+    static const char hello[] = "\x16\x03\x01\x00\x05\x01\xff\xff\xff\xff";
+    static const char data[] = "\x17\x03\x03\x40\x00xxxxxxxxxxxxxxxxxxxxxxx";
+    const struct nx_bytes inputs[] = {
+        nx_bytes_of(http, sizeof(http) - 1), nx_bytes_of(hello2, sizeof(hello2) - 1),
+        nx_bytes_of(hello, sizeof(hello) - 1), nx_bytes_of(data, sizeof(data) - 1)};
     for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
         struct nx_tls *server = NULL;
         CHECK(nx_tls_open(&server, serving, NULL) == NX_OK, "open");
-        CHECK(nx_tls_feed(server, (const uint8_t *)inputs[i], strlen(inputs[i]) + 5) == NX_OK, "feed");
+        CHECK(nx_tls_feed(server, inputs[i].at, inputs[i].size) == NX_OK, "feed");
         const enum nx_err err = nx_tls_handshake(server);
         CHECK(err == NX_E_MALFORMED || err == NX_E_TRUNCATED, "input %zu: %s", i, nx_err_text(err));
         CHECK(!nx_tls_is_ready(server) && nx_tls_write(server, nx_bytes_text("x")) == NX_E_CLOSED,
