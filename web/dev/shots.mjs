@@ -132,6 +132,15 @@ try {
   await maren.waitForSelector('[data-testid=connection-state][data-state=ready]', { state: 'attached', timeout: 40000 });
   check((await has(newcomer, 'from the outbox one')) && (await has(newcomer, 'from the outbox two')), 'and is sent after the return');
   check((await once(newcomer, 'from the outbox one')) && (await once(maren, 'from the outbox one')), 'once');
+  await maren.context().setOffline(true);
+  await fault('cut');
+  await say(newcomer, 'while you were gone');
+  await say(maren, 'written without a network');
+  await wait(10000);
+  check((await maren.getByTestId('connection-state').getAttribute('data-state')) !== 'ready', 'ten seconds without a network are noticed');
+  await maren.context().setOffline(false);
+  check((await has(newcomer, 'written without a network')) && (await has(maren, 'while you were gone')), 'and both sides lose nothing');
+  check((await once(newcomer, 'written without a network')) && (await once(maren, 'while you were gone')), 'or see it twice');
   await fault('forget');
   await wait(100);
   await say(newcomer, 'after a new session');

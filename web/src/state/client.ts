@@ -5,12 +5,12 @@ import type { GatewayStatus, SocketLike } from '../net/gateway';
 import { Gateway, Op } from '../net/gateway';
 import { Rest, RestError, SignedOutError } from '../net/rest';
 import { SeqTracker } from '../net/seqtrack';
-import type { Guild, Id, Invite, Message, Ready, User } from '../net/types';
+import type { Channel, Guild, Id, Invite, Message, Ready, User } from '../net/types';
 import type { Connection, OutboxEntry, State } from './model';
 import { initialState } from './model';
 import { Outbox } from './outbox';
 import type { Action } from './reducer';
-import { reduce } from './reducer';
+import { inOrder, reduce } from './reducer';
 import { loadPlaces, onSessionChange, outboxStorage, savePlaces, tokenStore } from './storage';
 import type { Store } from './store';
 import { createStore, perFrame } from './store';
@@ -235,9 +235,11 @@ export class Client {
         break;
       case 'CHANNEL_DELETE':
         this.seqs.forget((data as { id: Id }).id);
+        this.dropLostMail(before);
         this.settle();
         break;
       case 'GUILD_DELETE':
+        this.dropLostMail(before);
         this.settle();
         break;
       case 'MESSAGE_CREATE': {
@@ -280,6 +282,13 @@ export class Client {
     const channels = Object.keys(state.messages).filter((id) => id !== state.route.channel);
     this.store.dispatch({ type: 'window-drop', channels });
     for (const channel of channels) this.seqs.forget(channel);
+  }
+
+  /* Messages to a channel that has just gone can neither arrive nor be seen. */
+  private dropLostMail(before: State): void {
+    for (const entry of before.outbox) {
+      if (before.channels[entry.channel_id] && !this.state.channels[entry.channel_id]) this.outbox?.discard(entry.nonce);
+    }
   }
 
   private repairWindow(): void {
@@ -335,11 +344,25 @@ export class Client {
   }
 
   private defaultChannel(guild: Id): Id | null {
-    const list = Object.values(this.state.channels)
-      .filter((c) => c.guild_id === guild && c.type === 0)
-      .sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
+    const list = this.channelsOf(guild);
     const last = this.places[guild];
     return list.find((c) => c.id === last)?.id ?? list[0]?.id ?? null;
+  }
+
+  /** Shows the channel above or below the one on the screen. */
+  step(by: 1 | -1): void {
+    const { guild, channel } = this.state.route;
+    if (!guild || !channel) return;
+    const list = this.channelsOf(guild);
+    const at = list.findIndex((c) => c.id === channel);
+    const next = list[(at + by + list.length) % list.length];
+    if (next) this.go(guild, next.id);
+  }
+
+  private channelsOf(guild: Id): Channel[] {
+    return Object.values(this.state.channels)
+      .filter((c) => c.guild_id === guild && c.type === 0)
+      .sort(inOrder);
   }
 
   /** Shows a community, in the channel it was left in. */

@@ -57,8 +57,7 @@ const newer = (old: Message, fresh: Message): Message => {
 
 /** Puts messages into a list that is sorted by id; each id is there once. */
 export const mergeMessages = (list: Message[], more: Message[], deleted: readonly Id[] = []): Message[] => {
-  const gone = new Set(deleted);
-  const fresh = more.filter((m) => !gone.has(m.id));
+  const fresh = deleted.length === 0 ? more : more.filter((m) => !deleted.includes(m.id));
   if (fresh.length === 0) return list;
   const last = list[list.length - 1];
   if (fresh.length === 1 && (!last || compareIds(last.id, fresh[0]!.id) < 0)) return [...list, fresh[0]!];
@@ -425,3 +424,6 @@ export const isUnread = (state: State, channel: Channel): boolean => {
   const read = state.reads[channel.id];
   return !read || compareIds(channel.last_message_id, read) > 0;
 };
+
+/** The order of channels in a list. */
+export const inOrder = (a: Channel, b: Channel): number => (a.position ?? 0) - (b.position ?? 0) || compareIds(a.id, b.id);

@@ -63,7 +63,7 @@ export const Composer = ({ channel, mayWrite, onEditLast }: { channel: Channel; 
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
       send();
-    } else if (event.key === 'ArrowUp' && text === '') {
+    } else if (event.key === 'ArrowUp' && text === '' && !event.altKey) {
       event.preventDefault();
       onEditLast();
     }

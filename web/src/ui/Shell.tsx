@@ -80,6 +80,22 @@ const useTitle = (): void => {
   }, [guild, channel, unread]);
 };
 
+/* Alt and an arrow walk through the channels. */
+const useSteps = (): void => {
+  const client = useClient();
+  useEffect(() => {
+    const key = (event: KeyboardEvent): void => {
+      if (!event.altKey || event.ctrlKey || event.metaKey || document.querySelector('dialog[open]')) return;
+      const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+      if (by === 0) return;
+      event.preventDefault();
+      client.step(by);
+    };
+    addEventListener('keydown', key);
+    return () => removeEventListener('keydown', key);
+  }, [client]);
+};
+
 /** The house: communities, channels, the talk, the people. On narrow screens the sides slide over the middle. */
 export const Shell = () => {
   const guild = useApp((s) => s.route.guild);
@@ -87,6 +103,7 @@ export const Shell = () => {
   const [left, setLeft] = useState(false);
   const [right, setRight] = useState<boolean | null>(null);
   useTitle();
+  useSteps();
   useEffect(() => {
     setLeft(false);
     if (matchMedia('(max-width: 999px)').matches) setRight(null);

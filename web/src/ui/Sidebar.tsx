@@ -2,7 +2,7 @@ import type { CSSProperties } from 'react';
 import { useMemo } from 'react';
 import { CREATE_INVITE, MANAGE_CHANNELS, can, permissions } from '../lib/permissions';
 import type { Channel, Id } from '../net/types';
-import { isUnread } from '../state/reducer';
+import { inOrder, isUnread } from '../state/reducer';
 import { useApp, useClient } from './context';
 import { useDialogs } from './dialogs';
 import { BinIcon, DownIcon, ExitIcon, GearIcon, HashIcon, InviteIcon, LinkIcon, Logo, PlusIcon } from './icons';
@@ -134,7 +134,7 @@ const ChannelPanel = ({ guild }: { guild: Id }) => {
     () =>
       Object.values(all)
         .filter((c) => c.guild_id === guild && c.type === 0)
-        .sort((a, b) => (a.position ?? 0) - (b.position ?? 0) || a.name.localeCompare(b.name)),
+        .sort(inOrder),
     [all, guild],
   );
   if (!info) return <div className="sidebar-body" />;
