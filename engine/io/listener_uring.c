@@ -88,7 +88,7 @@ static void listener_list(struct nx_loop *loop, const struct nx_listener *was, s
             return;
         }
     }
-    NX_ASSERT(!"too many listeners");
+    NX_UNREACHABLE(); /* more than NX_LOOP_LISTENERS_MAX listeners */
 }
 
 enum nx_err nx_listener_open(struct nx_loop *loop, struct nx_listener *listener,

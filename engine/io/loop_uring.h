@@ -127,6 +127,12 @@ bool nx_loop_slot_attach(struct nx_loop *loop, uint32_t slot);
 /** Queues `on->closed` of the stream in `slot`. */
 void nx_loop_slot_done(struct nx_loop *loop, uint32_t slot);
 
+/** Puts what slots want to the ring, as far as it has room; the rest waits for the next turn. */
+void nx_loop_slot_wants_put(struct nx_loop *loop);
+
+/** Runs every waker that was rung. */
+void nx_loop_waker_run(struct nx_loop *loop);
+
 /** Makes `waker` known to the loop. */
 void nx_loop_waker_open(struct nx_loop *loop, struct nx_loop_waker *waker, void (*on_woken)(void *context),
                         void *context);

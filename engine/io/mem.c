@@ -93,7 +93,7 @@ void *nx_mem_take(size_t size)
     if (atomic_load_explicit(&is_process_sealed, memory_order_relaxed) && allowed_depth == 0) {
         (void)atomic_fetch_add(&takes_sealed, 1);
 #ifndef NDEBUG
-        NX_ASSERT(!"memory is sealed");
+        nx_assert_failed(__FILE__, __LINE__, "memory is sealed");
 #endif
     }
     void *piece = must_fail() ? NULL : calloc(1, size);

@@ -389,7 +389,7 @@ static bool client_prepare(struct nx_tls *tls, struct nx_tls_context *context, c
     if (tls->server_name == NULL) {
         return false;
     }
-    if (server_name != NULL && (SSL_set_tlsext_host_name(tls->ssl, server_name) != 1 ||
+    if (server_name != NULL && (SSL_set_tlsext_host_name(tls->ssl, tls->server_name) != 1 ||
                                 (context->is_verified && SSL_set1_host(tls->ssl, server_name) != 1))) {
         return false;
     }

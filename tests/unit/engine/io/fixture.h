@@ -8,16 +8,15 @@
 
 #include "engine/io/clock.h"
 #include "engine/io/loop.h"
+#include "engine/io/socket.h"
 #include "engine/io/stream.h"
 #include "engine/io/timer.h"
 #include "tests/lib/check.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define FIXTURE_UNTIL(loop, condition)                                                                       \
@@ -49,12 +48,13 @@ static inline struct nx_endpoint fixture_loopback(uint16_t port)
 /** Connects a blocking client socket and makes it non-blocking. */
 static inline int fixture_client(uint16_t port)
 {
+    const struct nx_endpoint where = fixture_loopback(port);
+    struct nx_socket_address to;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const int one = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0, "connect: %s", strerror(errno));
+    nx_socket_tune(fd, true);
+    CHECK(nx_socket_address_of(&where, &to) == NX_OK, "address");
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to.storage, to.size) == 0, "connect: %s",
+          strerror(errno));
     return fd;
 }
 
