@@ -134,9 +134,11 @@ static enum nx_err inflate_run(struct nx_deflate_inflater *i)
     while (i->stage != STAGE_DONE) {
         /* Output may be pending without any input left, so zlib is asked before a stage is over. */
         const int result = inflate(stream, Z_SYNC_FLUSH);
-        if (result == Z_STREAM_END && i->stage == STAGE_MESSAGE) {
-            /* A final block; the sender may go on after it, RFC 7692 section 7.2.3.4. */
-            if (stream->avail_in == 0) {
+        const bool is_message_over = stream->avail_in == (i->stage == STAGE_MESSAGE ? 0 : 3);
+        if (result == Z_STREAM_END && (i->stage == STAGE_MESSAGE || is_message_over)) {
+            /* A final block; the sender may go on after it, RFC 7692 section 7.2.3.4. When its last output had to wait for
+             * room, the end's first three bytes lie ready but untouched. */
+            if (is_message_over) {
                 i->stage = STAGE_DONE;
             } else if (inflateReset(stream) != Z_OK) {
                 return NX_E_MALFORMED;

@@ -274,22 +274,11 @@ static enum nx_err value_check(struct check *c)
 
 static uint8_t kind_of(uint8_t first)
 {
-    switch (first) {
-    case '{':
-        return NX_JSON_OBJECT;
-    case '[':
-        return NX_JSON_ARRAY;
-    case '"':
-        return NX_JSON_STRING;
-    case 't':
-        return NX_JSON_TRUE;
-    case 'f':
-        return NX_JSON_FALSE;
-    case 'n':
-        return NX_JSON_NULL;
-    default:
-        return NX_JSON_NUMBER;
-    }
+    static const char firsts[] = "nft\"[{";
+    static const uint8_t kinds[] = {NX_JSON_NULL,   NX_JSON_FALSE, NX_JSON_TRUE,
+                                    NX_JSON_STRING, NX_JSON_ARRAY, NX_JSON_OBJECT};
+    const char *at = memchr(firsts, first, sizeof(firsts) - 1);
+    return at != NULL ? kinds[at - firsts] : NX_JSON_NUMBER;
 }
 
 /* Makes a value of the checked characters `at`..`end`. */
@@ -343,24 +332,14 @@ static const uint8_t *string_end(const uint8_t *at, const uint8_t *end, bool *ha
 
 static const uint8_t *container_end(const uint8_t *at, const uint8_t *end)
 {
-    unsigned depth = 0;
-    while (at < end) {
+    for (unsigned depth = 0; at < end;) {
         bool has_escapes;
-        switch (*at) {
-        case '"':
+        if (*at == '"') {
             at = string_end(at, end, &has_escapes);
             continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            depth--;
-            break;
-        default:
-            break;
         }
+        depth += *at == '{' || *at == '[';
+        depth -= *at == '}' || *at == ']';
         at++;
         if (depth == 0) {
             return at;
@@ -507,21 +486,10 @@ bool nx_json_string_is(struct nx_json value, const char *text)
     return *text == '\0';
 }
 
-bool nx_json_string_has_nul(struct nx_json value)
+/* Returns the size of a string once escapes are resolved, and whether U+0000 is in it. */
+static size_t string_scan(struct nx_json value, bool *has_nul)
 {
-    const uint8_t *at = value.at;
-    const uint8_t *end = value.kind == NX_JSON_STRING && value.has_escapes ? at + value.size : at;
-    while (at < end) {
-        uint8_t bytes[4];
-        if (character_take(&at, end, bytes) == 1 && bytes[0] == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-size_t nx_json_string_size(struct nx_json value)
-{
+    *has_nul = false;
     if (value.kind != NX_JSON_STRING || !value.has_escapes) {
         return value.kind == NX_JSON_STRING ? value.size : 0;
     }
@@ -531,8 +499,22 @@ size_t nx_json_string_size(struct nx_json value)
     while (at < end) {
         uint8_t bytes[4];
         size += character_take(&at, end, bytes);
+        *has_nul |= bytes[0] == 0;
     }
     return size;
+}
+
+bool nx_json_string_has_nul(struct nx_json value)
+{
+    bool has_nul;
+    (void)string_scan(value, &has_nul);
+    return has_nul;
+}
+
+size_t nx_json_string_size(struct nx_json value)
+{
+    bool has_nul;
+    return string_scan(value, &has_nul);
 }
 
 enum nx_err nx_json_string(struct nx_json value, struct nx_writer *scratch, struct nx_bytes *out)

@@ -193,6 +193,13 @@ TEST(deflate, examples_of_the_rfc_inflate)
         const enum nx_err err = nx_deflate_inflate_step(i, unpacked, 100, &size);
         CHECK(err == NX_OK && size == 5 && memcmp(unpacked, "Hello", 5) == 0, "example %zu: %d", n, err);
     }
+    for (size_t room = 1; room < 50; room++) { /* a final block whose output waits for room at its very end */
+        size_t total;
+        CHECK(inflate_steps(i, MESSAGE("\xf3\x48\xcd\xc9\xc9\x36\x36\x36\x36\x36\x27\x00\x00"), room,
+                            &total) == NX_OK,
+              "%zu", room);
+        CHECK(total == 41, "room %zu: %zu", room, total);
+    }
     size_t size = 9;
     nx_deflate_inflate_start(i, MESSAGE("\x00"));
     CHECK(nx_deflate_inflate_step(i, NULL, 0, &size) == NX_OK && size == 0, "7.2.3.6, empty");

@@ -54,6 +54,7 @@ static const struct {
     ROW(NX_OK, "5\r\nhello\r\n0\r\n\r\nGET", "hello"),
     ROW(NX_OK, "5;a=b;c=\"d;e\"\r\nhello\r\n1;\r\n!\r\n000\r\n\r\n", "hello!"),
     ROW(NX_OK, "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n", "01234567890123456789"),
+    ROW(NX_OK, "00001\r\na\r\n00001\r\nb\r\n00001\r\nc\r\n00001\r\nd\r\n0\r\n\r\n", "abcd"),
     ROW(NX_E_TRUNCATED, "5\r\nhel", ""),
     ROW(NX_E_TRUNCATED, "0\r\n", ""),
     ROW(NX_E_TRUNCATED, "7fffffffffffffff\r\nx", ""),

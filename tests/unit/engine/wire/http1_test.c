@@ -267,6 +267,11 @@ TEST(http1, request_line_cap_is_exact)
     CHECK(feed_all_ways(big, long_target(largest)) == NX_OK, "at the cap");
     CHECK(feed_all_ways(big, long_target(largest + 1)) == NX_E_HTTP_TARGET_LONG, "one more");
     CHECK(feed_bytes(big, long_target(40000)) == NX_E_HTTP_TARGET_LONG, "far more");
+    size_t seen = 1;
+    while (nx_http1_request_parse(nx_bytes_of(big, seen), seen - 1, &request) == NX_E_TRUNCATED) {
+        seen++;
+    }
+    CHECK(seen <= NX_HTTP1_REQUEST_LINE_MAX + 4, "no more is waited for than needed: %zu", seen);
     memset(big, 'A', sizeof(big));
     CHECK(feed_bytes(big, sizeof(big)) == NX_E_MALFORMED, "endless method");
 }
@@ -288,6 +293,11 @@ TEST(http1, head_cap_is_exact)
               NX_E_HTTP_HEAD_LARGE,
           "one more");
     CHECK(feed_bytes(big, NX_HTTP1_HEAD_MAX + 1) == NX_E_HTTP_HEAD_LARGE, "one more, byte by byte");
+    size_t seen = 1;
+    while (nx_http1_request_parse(nx_bytes_of(big, seen), seen - 1, &request) == NX_E_TRUNCATED) {
+        seen++;
+    }
+    CHECK(seen == NX_HTTP1_HEAD_MAX, "no more is waited for than needed: %zu", seen);
     head_of(sizeof(big));
     CHECK(feed_split(big, sizeof(big), 20000) == NX_E_HTTP_HEAD_LARGE, "far more");
 }

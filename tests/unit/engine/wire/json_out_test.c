@@ -54,6 +54,27 @@ TEST(json_out, commas_and_escapes_take_care_of_themselves)
     CHECK(nx_json_open(nx_writer_bytes(&writer), &root) == NX_OK && nx_json_count(root) == 7, "reads back");
 }
 
+TEST(json_out, neighbours_at_the_same_depth_start_afresh)
+{
+    struct nx_json_out o = fresh();
+    nx_json_out_array(&o);
+    for (int i = 0; i < 2; i++) {
+        nx_json_out_array(&o);
+        nx_json_out_u64(&o, 1);
+        nx_json_out_u64(&o, 2);
+        nx_json_out_array_end(&o);
+    }
+    nx_json_out_object(&o);
+    nx_json_out_key(&o, "a");
+    nx_json_out_null(&o);
+    nx_json_out_key(&o, "b");
+    nx_json_out_null(&o);
+    nx_json_out_object_end(&o);
+    nx_json_out_array_end(&o);
+    CHECK(nx_bytes_is(nx_writer_bytes(&writer), "[[1,2],[1,2],{\"a\":null,\"b\":null}]"), "%.*s",
+          (int)writer.size, room);
+}
+
 TEST(json_out, thousandths_are_written_short)
 {
     static const struct {

@@ -159,6 +159,7 @@ static const struct row bad[] = {
     ROW("\"\x1f\""),
     ROW("a long string needs a \x01 somewhere"),
     ROW("\"a long string with a control \x01 in it\""),
+    ROW("\"a string\x1fwith the last control in its first vector\""),
     ROW("\0"),
     ROW("1\0"),
     ROW("[1]\0"),

@@ -112,6 +112,16 @@ TEST(url, find_takes_one_value_and_refuses_two)
     CHECK(nx_url_query_find(nx_bytes_text("b=%41"), "b", &small, &value, &has_value) == NX_E_FULL, "scratch");
 }
 
+TEST(url, an_escape_never_reaches_past_its_part)
+{
+    struct nx_writer scratch = nx_writer_init(room, sizeof(room));
+    struct nx_bytes out;
+    CHECK(nx_url_decode(nx_bytes_of("%41", 2), false, &scratch, &out) == NX_E_MALFORMED, "two of three");
+    CHECK(nx_url_decode(nx_bytes_of("%41", 1), false, &scratch, &out) == NX_E_MALFORMED, "one of three");
+    CHECK(nx_url_decode(nx_bytes_of("%41", 3), false, &scratch, &out) == NX_OK && nx_bytes_is(out, "A"),
+          "whole");
+}
+
 TEST(url, pairs_are_capped)
 {
     char text[2 * (NX_URL_PAIRS_MAX + 1) + 1];
