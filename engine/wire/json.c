@@ -304,15 +304,11 @@ enum nx_err nx_json_open(struct nx_bytes text, struct nx_json *out)
     c.at = space_end(c.at, c.end);
     const uint8_t *start = c.at;
     const enum nx_err err = value_check(&c);
-    if (err != NX_OK) {
-        return err;
+    if (err != NX_OK || space_end(c.at, c.end) != c.end) {
+        return err != NX_OK ? err : NX_E_MALFORMED;
     }
-    const uint8_t *stop = c.at;
-    if (space_end(stop, c.end) != c.end) {
-        return NX_E_MALFORMED;
-    }
-    const bool has_escapes = *start == '"' && memchr(start, '\\', (size_t)(stop - start)) != NULL;
-    *out = value_of(start, stop, has_escapes);
+    const bool has_escapes = *start == '"' && memchr(start, '\\', (size_t)(c.at - start)) != NULL;
+    *out = value_of(start, c.at, has_escapes);
     return NX_OK;
 }
 

@@ -74,8 +74,8 @@ TEST(prom, metrics_of_a_layer_are_written_from_their_table)
         "# TYPE nexus_sessions gauge\nnexus_sessions -2\n",
         "# TYPE nexus_lag_seconds histogram\nnexus_lag_seconds_bucket{le=\"0.001\"} 0\n",
         "nexus_lag_seconds_bucket{le=\"0.002\"} 0\nnexus_lag_seconds_bucket{le=\"0.005\"} 1\n",
-        "nexus_lag_seconds_bucket{le=\"50\"} 1\nnexus_lag_seconds_bucket{le=\"+Inf\"} "
-        "1\nnexus_lag_seconds_sum 0.003\n",
+        "nexus_lag_seconds_bucket{le=\"50\"} 1\n",
+        "nexus_lag_seconds_bucket{le=\"+Inf\"} 1\nnexus_lag_seconds_sum 0.003\n",
         "nexus_sizes_bytes_bucket{le=\"16\"} 0\nnexus_sizes_bytes_bucket{le=\"64\"} 1\n",
         "nexus_sizes_bytes_bucket{le=\"1073741824\"} 1\nnexus_sizes_bytes_bucket{le=\"+Inf\"} 2\n",
     };
