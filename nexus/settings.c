@@ -203,9 +203,6 @@ enum nx_err nexus_settings_check(const struct nexus_settings *s, char why[NEXUS_
         wrong = "shards must be 0..256";
     } else if (s->media_port.number < 1 || s->media_port.number > 65000) {
         wrong = "media port must be 1..65000";
-    } else if (s->limits_resume_events.number < 64 || s->limits_resume_events.number > 4096 ||
-               (s->limits_resume_events.number & (s->limits_resume_events.number - 1)) != 0) {
-        wrong = "resume_events must be a power of two from 64 to 4096";
     } else if (s->limits_event_log.number < 1 << 20 || s->limits_event_log.number > (int64_t)4 << 30) {
         wrong = "event_log must be 1MiB..4GiB";
     } else if (s->database_commit_window.number < 0 || s->database_commit_window.number > 2000000) {
