@@ -9,12 +9,12 @@
 static enum nx_log_level level_of(const char *text)
 {
     if (strcmp(text, "debug") == 0) {
-        return NX_LOG_DEBUG;
+        return NX_LOG_LEVEL_DEBUG;
     }
     if (strcmp(text, "warn") == 0) {
-        return NX_LOG_WARN;
+        return NX_LOG_LEVEL_WARN;
     }
-    return strcmp(text, "error") == 0 ? NX_LOG_ERROR : NX_LOG_INFO;
+    return strcmp(text, "error") == 0 ? NX_LOG_LEVEL_ERROR : NX_LOG_LEVEL_INFO;
 }
 
 /* Inherited sockets win over addresses: they are what the supervisor announced. */
