@@ -114,7 +114,8 @@ NX_MUST_USE enum nx_err nx_stream_connect(struct nx_stream *stream, struct nx_lo
 /**
  * Returns room for `size` bytes (at most NX_STREAM_RESERVE_MAX) in the send slab, or NULL when the stream is blocked,
  * closing, has a commit in this slice already, or the slice is full: then try again after `sent`, `writable` or in
- * the next slice. Nothing is sent before nx_stream_commit(); a reservation not committed costs nothing.
+ * the next slice. Nothing is sent before nx_stream_commit(); a reservation not committed costs nothing, and the next
+ * one of any stream takes its room: only the latest reservation of a loop can be committed.
  */
 uint8_t *nx_stream_reserve(struct nx_stream *stream, size_t size);
 

@@ -354,9 +354,13 @@ void nx_stream_commit(struct nx_stream *stream, size_t size)
 {
     struct nx_loop *loop = stream->loop;
     NX_ASSERT(loop->reserved_by == stream && size > 0 && size <= loop->reserved_size);
+    loop->reserved_by = NULL;
+    /* Closed since the reservation: the stream may be done already, nothing may be in flight for it any more. */
+    if ((stream->flags & CLOSING) != 0) {
+        return;
+    }
     nx_uring_send(&loop->ring, nx_loop_slot_target(loop, stream->slot), loop->slab + loop->slab_used, size,
                   tag_of(NX_URING_SEND, stream));
-    loop->reserved_by = NULL;
     /* Whole words, so that the next reservation starts aligned; the slab's size may cut the last one. */
     const size_t used = loop->slab_used + ((size + 7) & ~(size_t)7);
     loop->slab_used = used < loop->config.slab_size ? used : loop->config.slab_size;

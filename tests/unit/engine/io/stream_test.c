@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 static const struct nx_loop_config all = {.streams_max = 1100, .features = NX_LOOP_FEATURES_ALL};
@@ -803,6 +804,126 @@ TEST(stream, a_full_table_refuses_and_recovers)
         (void)close(clients[i]);
     }
     fixture_end(&server);
+}
+
+TEST(stream, a_commit_after_close_is_dropped)
+{
+    struct fixture_server server = {.is_silent = true};
+    fixture_serve(&server, fixture_loop(&all), 4);
+    const int client = fixture_client(server.listener.bound.port);
+    FIXTURE_UNTIL(server.loop, server.open_count == 1);
+    uint8_t *room = nx_stream_reserve(&server.peers[0].stream, 4);
+    memcpy(room, "lost", 4);
+    nx_stream_close(&server.peers[0].stream);
+    nx_stream_commit(&server.peers[0].stream, 4);
+    CHECK(nx_stream_reserve(&server.peers[0].stream, 4) == NULL, "closing");
+    FIXTURE_UNTIL(server.loop, server.closed_count == 1);
+    uint8_t byte;
+    FIXTURE_UNTIL(server.loop, recv(client, &byte, 1, MSG_DONTWAIT) == 0);
+    (void)close(client);
+    fixture_end(&server);
+}
+
+TEST(stream, what_was_committed_before_close_is_sent)
+{
+    struct fixture_server server = {.is_silent = true};
+    fixture_serve(&server, fixture_loop(&all), 4);
+    const int client = fixture_client(server.listener.bound.port);
+    FIXTURE_UNTIL(server.loop, server.open_count == 1);
+    uint8_t *room = nx_stream_reserve(&server.peers[0].stream, 4);
+    memcpy(room, "bye.", 4);
+    nx_stream_commit(&server.peers[0].stream, 4);
+    nx_stream_close(&server.peers[0].stream);
+    uint8_t got[8];
+    size_t size = 0;
+    FIXTURE_UNTIL(server.loop, (size += receive_some(client, got + size, 8 - size)) == 4);
+    FIXTURE_UNTIL(server.loop, server.closed_count == 1 && recv(client, got, 1, MSG_DONTWAIT) == 0);
+    (void)close(client);
+    fixture_end(&server);
+}
+
+/* The completion of a short send waits behind a full completion queue: its commit must not be taken for whole. */
+static void overflown(const struct nx_loop_config *config)
+{
+    struct fixture_server server = {.on_accept = flood_accept};
+    fixture_serve(&server, fixture_loop(config), 4);
+    const int client = fixture_client(server.listener.bound.port);
+    FIXTURE_UNTIL(server.loop, server.open_count == 1 && nx_stream_is_blocked(&server.peers[0].stream));
+    static uint8_t bytes[70000];
+    uint64_t received = 0;
+    const nx_time end = nx_time_add_ms(nx_clock_now(), 20000);
+    struct nx_uring *ring = &server.loop->ring;
+    bool was_overflown = false;
+    bool is_turn = false;
+    while (received < FLOOD && nx_time_before(nx_clock_now(), end)) {
+        const size_t size = receive_some(client, bytes, sizeof(bytes));
+        for (size_t i = 0; i < size; i++) {
+            CHECK(bytes[i] == pattern_at(received + i), "byte %llu", (unsigned long long)(received + i));
+        }
+        received += size;
+        /* Every other turn, so that the loop can catch up in between. */
+        is_turn = !is_turn;
+        if (received < FLOOD / 2 && is_turn) {
+            for (uint32_t i = 0; i < ring->ring.cq.ring_entries + 10; i++) {
+                if (nx_uring_room(ring) <= 8) {
+                    (void)io_uring_submit(&ring->ring);
+                }
+                struct io_uring_sqe *nop = io_uring_get_sqe(&ring->ring);
+                io_uring_prep_nop(nop);
+                nop->user_data = 0;
+            }
+            (void)io_uring_submit(&ring->ring);
+            was_overflown |= nx_uring_has_overflow(ring);
+        }
+        nx_loop_turn(server.loop, nx_clock_now());
+    }
+    CHECK(was_overflown, "the queue overflowed");
+    CHECK(received == FLOOD, "%llu received, overflow %d", (unsigned long long)received,
+          nx_uring_has_overflow(ring));
+    FIXTURE_UNTIL(server.loop, server.peers[0].sent_size == FLOOD);
+    (void)close(client);
+    fixture_end(&server);
+}
+
+TEST(stream, an_overflowing_completion_queue_loses_nothing)
+{
+    overflown(&all);
+    overflown(&old);
+}
+
+TEST(stream, accepting_goes_on_after_descriptors_ran_out)
+{
+    struct fixture_server server = {.is_silent = true};
+    fixture_serve(&server, fixture_loop(&old), 4);
+    /* The kernel looks at the limit when an accept is put, so one has to be put after lowering it. */
+    nx_listener_pause(&server.listener, true);
+    nx_loop_turn(server.loop, nx_clock_now());
+    const int client = fixture_client(server.listener.bound.port);
+    const int spare = dup(client);
+    (void)close(spare);
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0, "limit");
+    const struct rlimit none = {.rlim_cur = (rlim_t)spare, .rlim_max = limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0, "lower");
+    nx_listener_pause(&server.listener, false);
+    const uint64_t turns = nx_loop_stats(server.loop)->turns;
+    const nx_time end = nx_time_add_ms(nx_clock_now(), 60);
+    while (nx_time_before(nx_clock_now(), end)) {
+        nx_loop_turn(server.loop, end);
+    }
+    CHECK(server.open_count == 0, "no descriptor");
+    CHECK(nx_loop_stats(server.loop)->turns - turns < 20, "does not spin");
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0, "raise");
+    FIXTURE_UNTIL(server.loop, server.open_count == 1);
+    (void)close(client);
+    fixture_end(&server);
+}
+
+TEST(stream, the_feature_mask_decides_about_fixed_descriptors)
+{
+    struct nx_loop *loop = fixture_loop(&old);
+    CHECK(loop->ring.files_count == 0, "6.1 keeps closed sockets open behind old receives");
+    nx_loop_close(loop);
 }
 
 /* ---- the ratchet: what a delivery may cost ---- */
