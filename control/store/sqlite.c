@@ -359,7 +359,16 @@ static enum nx_err sqlite_ask_now(struct store *base, struct store_request *requ
 
 static enum nx_err sqlite_load(struct store *base, const struct store_loader *loader)
 {
-    return store_sqlite_load(&((struct sqlite_store *)base)->write, loader);
+    /* A connection of its own: the writer's may be at work on its thread. */
+    struct store_sqlite_connection from;
+    char why[STORE_WHY_SIZE];
+    const char *path = ((struct sqlite_store *)base)->path;
+    if (store_sqlite_sql_open(&from, path, false, STORE_READ_CACHE_KIB, why) != NX_OK) {
+        return NX_E_IO;
+    }
+    const enum nx_err err = store_sqlite_load(&from, loader);
+    store_sqlite_sql_close(&from);
+    return err;
 }
 
 static enum nx_err sqlite_backup(struct store *base, const char *path)
@@ -410,9 +419,13 @@ static enum nx_err take_lock(struct sqlite_store *store, char why[STORE_WHY_SIZE
 /** Creates the file for its owner only; what SQLite puts beside it inherits that. */
 static enum nx_err create_file(struct sqlite_store *store, char why[STORE_WHY_SIZE])
 {
-    const int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    /* Never opened when it is there: closing it again would take away the locks SQLite has on it in this process. */
+    const int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        return NX_OK;
+    }
     if (fd < 0) {
-        snprintf(why, STORE_WHY_SIZE, "%.180s: cannot be created or opened", store->path);
+        snprintf(why, STORE_WHY_SIZE, "%.180s: cannot be created", store->path);
         return NX_E_IO;
     }
     close(fd);

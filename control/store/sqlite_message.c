@@ -28,6 +28,13 @@ static void answer_message(struct ctl_answer *answer, const struct ctl_message_r
     answer->message.row = *row;
 }
 
+/** The messages of a deleted channel are still there until the sweep has come by. */
+static enum nx_err channel_is_there(struct store_sqlite_connection *c, uint64_t channel_id)
+{
+    sqlite3_stmt *at = NULL;
+    return STORE_SQL_ROW(c, &at, CHANNEL_HEAD, STORE_SQL_INT(channel_id));
+}
+
 /** Answers with the message that has this nonce already. Returns NX_OK; NX_E_NOT_FOUND when there is none. */
 static enum nx_err find_duplicate(struct store_sqlite_connection *c, const struct ctl_question *q,
                                   struct ctl_answer *answer)
@@ -43,7 +50,10 @@ static enum nx_err find_duplicate(struct store_sqlite_connection *c, const struc
     if ((int64_t)store_sqlite_sql_u64(at, 1) + STORE_NONCE_MS <= q->now_ms) {
         return NX_E_NOT_FOUND;
     }
-    err = STORE_SQL_ROW(c, &at, MESSAGE_GET, STORE_SQL_INT(id));
+    err = channel_is_there(c, q->message_create.channel_id);
+    if (err == NX_OK) {
+        err = STORE_SQL_ROW(c, &at, MESSAGE_GET, STORE_SQL_INT(id));
+    }
     if (err == NX_OK) {
         struct ctl_message_row row;
         read_message(c, at, &row);
@@ -52,22 +62,44 @@ static enum nx_err find_duplicate(struct store_sqlite_connection *c, const struc
     return err;
 }
 
+/** Gives the message its id and seq. Nothing is written when this fails. */
+static enum nx_err advance_channel(struct store_sqlite_connection *c, const struct ctl_question *q,
+                                   struct ctl_message_row *row)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        sqlite3_stmt *at = NULL;
+        row->id = nx_id_next(&c->mint, q->now_ms);
+        enum nx_err err =
+            STORE_SQL_ROW(c, &at, CHANNEL_ADVANCE, STORE_SQL_INT(row->id), STORE_SQL_INT(c->epoch),
+                          STORE_SQL_INT(row->channel_id), STORE_SQL_INT(c->epoch), STORE_SQL_INT(row->id));
+        if (err == NX_OK) {
+            row->seq = store_sqlite_sql_u64(at, 0);
+        } else if (err == NX_E_NOT_FOUND) {
+            err = STORE_SQL_ROW(c, &at, CHANNEL_HEAD, STORE_SQL_INT(row->channel_id));
+            if (err == NX_OK && store_sqlite_sql_u64(at, 2) > c->epoch) {
+                return NX_E_UNAVAILABLE; /* A later control owns the channel. */
+            }
+            if (err == NX_OK) {
+                /* A tool beside us has written here with a larger id: go on behind it. */
+                nx_id_init(&c->mint, c->mint.node, store_sqlite_sql_u64(at, 1));
+                store_sqlite_sql_end(c);
+                continue;
+            }
+        }
+        store_sqlite_sql_end(c);
+        return err;
+    }
+    return NX_E_UNAVAILABLE;
+}
+
 /** Advances the channel and inserts; what fails after the first write breaks the batch, so there is no savepoint. */
 static enum nx_err insert_message(struct store_sqlite_connection *c, const struct ctl_question *q,
                                   struct ctl_message_row *row)
 {
-    sqlite3_stmt *at = NULL;
-    enum nx_err err = STORE_SQL_ROW(c, &at, CHANNEL_ADVANCE, STORE_SQL_INT(row->id), STORE_SQL_INT(c->epoch),
-                                    STORE_SQL_INT(row->channel_id), STORE_SQL_INT(c->epoch));
-    if (err == NX_E_NOT_FOUND) {
-        err = STORE_SQL_ROW(c, &at, CHANNEL_HEAD, STORE_SQL_INT(row->channel_id));
-        return err == NX_OK ? NX_E_UNAVAILABLE : err; /* It is there, but a later control owns it. */
-    }
+    enum nx_err err = advance_channel(c, q, row);
     if (err != NX_OK) {
         return err;
     }
-    row->seq = store_sqlite_sql_u64(at, 0);
-    store_sqlite_sql_end(c);
     err = STORE_SQL_WRITE(c, MESSAGE_INSERT, STORE_SQL_INT(row->id), STORE_SQL_INT(row->channel_id),
                           STORE_SQL_INT(row->seq), STORE_SQL_INT(row->author_id), STORE_SQL_INT(row->type),
                           STORE_SQL_TEXT(row->nonce), STORE_SQL_TEXT(row->content));
@@ -91,8 +123,7 @@ static enum nx_err message_create(struct store_sqlite_connection *c, const struc
             return err;
         }
     }
-    struct ctl_message_row row = {.id = nx_id_next(&c->mint, q->now_ms),
-                                  .channel_id = q->message_create.channel_id,
+    struct ctl_message_row row = {.channel_id = q->message_create.channel_id,
                                   .author_id = q->message_create.author_id,
                                   .type = q->message_create.type,
                                   .content = q->message_create.content,
@@ -115,7 +146,8 @@ static enum nx_err find(struct store_sqlite_connection *c, uint64_t channel_id, 
     }
     read_message(c, at, row);
     store_sqlite_sql_end(c);
-    return row->channel_id == channel_id && !row->is_deleted ? NX_OK : NX_E_NOT_FOUND;
+    return row->channel_id == channel_id && !row->is_deleted ? channel_is_there(c, channel_id)
+                                                             : NX_E_NOT_FOUND;
 }
 
 static enum nx_err message_edit(struct store_sqlite_connection *c, const struct ctl_question *q,
