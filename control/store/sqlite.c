@@ -458,7 +458,7 @@ static enum nx_err begin(struct sqlite_store *store, uint16_t node, char why[STO
         err = store_sqlite_sql_row(c, STORE_SQL_LAST_ID, NULL, 0, &at);
     }
     if (err == NX_OK) {
-        nx_id_init(&c->mint, node, store_sqlite_sql_u64(at, 0));
+        store_sqlite_sql_mint_after(c, node, store_sqlite_sql_u64(at, 0));
         err = STORE_SQL_ROW(c, &at, DEAD_GET, STORE_SQL_INT(1));
         c->has_dead_channels = err == NX_OK;
         err = err == NX_E_NOT_FOUND ? NX_OK : err;

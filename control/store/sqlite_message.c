@@ -81,7 +81,7 @@ static enum nx_err advance_channel(struct store_sqlite_connection *c, const stru
             }
             if (err == NX_OK) {
                 /* A tool beside us has written here with a larger id: go on behind it. */
-                nx_id_init(&c->mint, c->mint.node, store_sqlite_sql_u64(at, 1));
+                store_sqlite_sql_mint_after(c, c->mint.node, store_sqlite_sql_u64(at, 1));
                 store_sqlite_sql_end(c);
                 continue;
             }

@@ -182,6 +182,11 @@ void store_sqlite_sql_end(struct store_sqlite_connection *c)
     }
 }
 
+void store_sqlite_sql_mint_after(struct store_sqlite_connection *c, uint16_t node, uint64_t last)
+{
+    nx_id_init(&c->mint, node, last == 0 ? 0 : nx_id_from_ms(nx_id_ms(last) + 1) - 1);
+}
+
 uint64_t store_sqlite_sql_u64(sqlite3_stmt *statement, int column)
 {
     return (uint64_t)sqlite3_column_int64(statement, column);

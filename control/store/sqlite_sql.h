@@ -106,6 +106,9 @@ NX_MUST_USE enum nx_err store_sqlite_sql_changed(const struct store_sqlite_conne
 /** Resets the statements that the question left open. */
 void store_sqlite_sql_end(struct store_sqlite_connection *c);
 
+/** Lets the mint of `node` go on behind `last`, whichever node made it: in the next millisecond. */
+void store_sqlite_sql_mint_after(struct store_sqlite_connection *c, uint16_t node, uint64_t last);
+
 /** Returns an integer column as an unsigned id, count or bit set. */
 uint64_t store_sqlite_sql_u64(sqlite3_stmt *statement, int column);
 
