@@ -30,6 +30,9 @@ enum api_next api_error_form(struct api_request *r, const struct nx_json_faults 
 enum api_next api_error_field(struct api_request *r, const char *name, enum nx_json_fault_code code,
                               int64_t min, int64_t max);
 
+/** Answers 400: the value of the member `name` is somebody else's. Returns API_DONE. */
+enum api_next api_error_taken(struct api_request *r, const char *name);
+
 /** Answers 429. Returns API_DONE. */
 enum api_next api_error_limited(struct api_request *r, int64_t retry_ms, bool is_global, const char *scope);
 

@@ -92,7 +92,8 @@ struct api_request {
     uint32_t step;       /**< the handler's own, 0 at its first call */
     bool is_envelope;    /**< the answer is wrapped: /v1 or Accept asks for it */
     bool is_authenticating;
-    void *big_body; /**< owned: taken from the world's memory for large bodies */
+    uint64_t login_epoch; /**< of the logins when the store was asked about this one */
+    void *big_body;       /**< owned: taken from the world's memory for large bodies */
     size_t big_body_size;
 };
 
