@@ -4,7 +4,7 @@ import type { Channel, Id } from '../net/types';
 import { useClient } from './context';
 import { SendIcon } from './icons';
 
-export const MESSAGE_MAX = 2000;
+export const MESSAGE_MAX = 4000;
 const drafts = new Map<Id, string>();
 
 /** Lets a text field be as high as its text, up to what the style sheet allows. */
