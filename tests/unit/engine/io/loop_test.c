@@ -108,6 +108,7 @@ TEST(loop, endless_bulk_work_is_cut_and_delays_others_by_a_slice)
     CHECK(ticks == 40, "the priority task ran %llu times in 40 turns", (unsigned long long)ticks);
     CHECK(busy[0].runs >= 15 && busy[1].runs >= 15, "bulk tasks take turns: %llu %llu",
           (unsigned long long)busy[0].runs, (unsigned long long)busy[1].runs);
+    CHECK(busy[0].runs + busy[1].runs == 40, "one of them fills a slice");
     CHECK(nx_loop_stats(loop)->slices_cut == 40, "%llu cut",
           (unsigned long long)nx_loop_stats(loop)->slices_cut);
     nx_loop_close(loop);
