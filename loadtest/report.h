@@ -1,0 +1,17 @@
+/* report.h - what a run says: a line per second while it goes, JSON at its end.
+ *
+ * Layer:   loadtest
+ * Threads: the loop's own
+ */
+#ifndef LOAD_REPORT_H
+#define LOAD_REPORT_H
+
+#include "loadtest/run.h"
+
+/** Writes one line about the last second to stderr. */
+void load_report_progress(struct load_run *run, int64_t now_ns);
+
+/** Prints the result as JSON, to options->json too. Returns the exit code: 0 good, 1 something is wrong. */
+int load_report_result(struct load_run *run);
+
+#endif
