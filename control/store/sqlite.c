@@ -2,17 +2,15 @@
 
 #include "control/store/limits.h"
 #include "control/store/sqlite_batch.h"
+#include "control/store/sqlite_file.h"
 #include "control/store/sqlite_load.h"
 #include "engine/base/spsc.h"
 #include "engine/io/clock.h"
 #include "engine/io/worker.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -373,20 +371,7 @@ static enum nx_err sqlite_load(struct store *base, const struct store_loader *lo
 
 static enum nx_err sqlite_backup(struct store *base, const char *path)
 {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    struct store_sqlite_connection from;
-    sqlite3 *to = NULL;
-    char why[STORE_WHY_SIZE];
-    if (store_sqlite_sql_open(&from, store->path, false, STORE_READ_CACHE_KIB, why) != NX_OK) {
-        return NX_E_IO;
-    }
-    bool is_good = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK;
-    sqlite3_backup *backup = is_good ? sqlite3_backup_init(to, "main", from.db, "main") : NULL;
-    is_good = backup != NULL && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
-    is_good = sqlite3_backup_finish(backup) == SQLITE_OK && is_good;
-    is_good = sqlite3_close(to) == SQLITE_OK && is_good;
-    store_sqlite_sql_close(&from);
-    return is_good ? NX_OK : NX_E_IO;
+    return store_sqlite_file_backup(((struct sqlite_store *)base)->path, path);
 }
 
 /* ---- opening and closing ---- */
@@ -397,82 +382,6 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
     (void)name;
     ((struct sqlite_store *)context)->wal_pages = pages;
     return SQLITE_OK;
-}
-
-/** Takes PATH.lock, which the kernel gives back however this process ends. */
-static enum nx_err take_lock(struct sqlite_store *store, char why[STORE_WHY_SIZE])
-{
-    char path[STORE_PATH_SIZE_MAX + 8];
-    snprintf(path, sizeof path, "%s.lock", store->path);
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0) {
-        snprintf(why, STORE_WHY_SIZE, "%.180s: cannot be created or opened", path);
-        return NX_E_IO;
-    }
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        snprintf(why, STORE_WHY_SIZE, "%.160s: another control holds this database", store->path);
-        return errno == EWOULDBLOCK ? NX_E_IN_USE : NX_E_IO;
-    }
-    return NX_OK;
-}
-
-/** Creates the file for its owner only; what SQLite puts beside it inherits that. */
-static enum nx_err create_file(struct sqlite_store *store, char why[STORE_WHY_SIZE])
-{
-    /* Never opened when it is there: closing it again would take away the locks SQLite has on it in this process. */
-    const int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST) {
-        return NX_OK;
-    }
-    if (fd < 0) {
-        snprintf(why, STORE_WHY_SIZE, "%.180s: cannot be created", store->path);
-        return NX_E_IO;
-    }
-    close(fd);
-    char folder[STORE_PATH_SIZE_MAX];
-    snprintf(folder, sizeof folder, "%s", store->path);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) {
-        slash[slash == folder] = '\0';
-    }
-    const int folder_fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd >= 0) {
-        (void)fsync(folder_fd); /* Not every file system can; those that cannot do not need it. */
-        close(folder_fd);
-    }
-    return NX_OK;
-}
-
-/** Reads where the last control stopped and takes the next epoch. */
-static enum nx_err begin(struct sqlite_store *store, uint16_t node, char why[STORE_WHY_SIZE])
-{
-    struct store_sqlite_connection *c = &store->write;
-    sqlite3_stmt *at = NULL;
-    const bool is_control = store->base.loop != NULL;
-    enum nx_err err = store_sqlite_sql_plain(c, STORE_SQL_BEGIN_WRITE);
-    if (err == NX_OK) {
-        err = store_sqlite_sql_row(c, is_control ? STORE_SQL_EPOCH_NEXT : STORE_SQL_EPOCH_GET, NULL, 0, &at);
-    }
-    if (err == NX_OK) {
-        c->epoch = store_sqlite_sql_u64(at, 0);
-        err = store_sqlite_sql_row(c, STORE_SQL_LAST_ID, NULL, 0, &at);
-    }
-    if (err == NX_OK) {
-        store_sqlite_sql_mint_after(c, node, store_sqlite_sql_u64(at, 0));
-        err = STORE_SQL_ROW(c, &at, DEAD_GET, STORE_SQL_INT(1));
-        c->has_dead_channels = err == NX_OK;
-        err = err == NX_E_NOT_FOUND ? NX_OK : err;
-    }
-    store_sqlite_sql_end(c);
-    if (err == NX_OK) {
-        err = store_sqlite_sql_plain(c, STORE_SQL_COMMIT);
-    }
-    if (err != NX_OK) {
-        snprintf(why, STORE_WHY_SIZE, "%.120s: %.80s", store->path, sqlite3_errmsg(c->db));
-        return NX_E_IO;
-    }
-    store->has_dead_channels = c->has_dead_channels;
-    return NX_OK;
 }
 
 static enum nx_err start_threads(struct sqlite_store *store, char why[STORE_WHY_SIZE])
@@ -574,9 +483,9 @@ enum nx_err store_sqlite_open_with(struct store **out, const struct store_config
     store->lock_fd = -1;
     snprintf(store->path, sizeof store->path, "%s", path);
     init_jobs(store);
-    enum nx_err err = config->loop != NULL ? take_lock(store, why) : NX_OK;
+    enum nx_err err = config->loop != NULL ? store_sqlite_file_lock(path, &store->lock_fd, why) : NX_OK;
     if (err == NX_OK) {
-        err = create_file(store, why);
+        err = store_sqlite_file_create(path, why);
     }
     if (err == NX_OK) {
         err = store_sqlite_sql_open(&store->write, path, true, STORE_CACHE_KIB, why);
@@ -585,7 +494,8 @@ enum nx_err store_sqlite_open_with(struct store **out, const struct store_config
         err = store_migrate(store->write.db, migrations, count, nx_clock_wall_ms(), why);
     }
     if (err == NX_OK) {
-        err = begin(store, config->node, why);
+        err = store_sqlite_file_begin(&store->write, config->node, config->loop != NULL, why);
+        store->has_dead_channels = store->write.has_dead_channels;
     }
     if (err == NX_OK && config->loop != NULL) {
         sqlite3_wal_hook(store->write.db, on_commit, store);
