@@ -108,6 +108,40 @@ TEST(sqlite, a_full_disk_refuses_the_whole_batch_and_recovers)
     remove_folder(&f);
 }
 
+/** What shares a commit with the question that found no room is refused too, though it went well itself. */
+TEST(sqlite, nobody_of_a_batch_that_failed_is_told_it_was_written)
+{
+    static struct fixture f;
+    static struct crowd crowd;
+    static char big[60000];
+    memset(&f, 0, sizeof f);
+    memset(&crowd, 0, sizeof crowd);
+    memset(big, 'x', sizeof big);
+    make_folder(&f);
+    open_store(&f);
+    make_world(&f);
+    store_close(f.store);
+    f.loop = fake_loop_open();
+    open_store(&f);
+    CHECK(store_sqlite_exec(f.store, "PRAGMA max_page_count = 60") == NX_OK, "limit");
+    for (uint32_t i = 0; i < ASKERS; i++) {
+        crowd.requests[i].question = (struct ctl_question){
+            .kind = CTL_ASK_MESSAGE_CREATE,
+            .now_ms = NOW + i,
+            .message_create = {.channel_id = CHANNEL,
+                               .author_id = ALICE,
+                               .content = nx_bytes_of(big, i % 10 == 9 ? sizeof big : 1)}};
+    }
+    ask_crowd(&f, &crowd);
+    const uint32_t good = count_verdicts(&crowd, NX_OK);
+    const uint32_t refused = count_verdicts(&crowd, NX_E_UNAVAILABLE);
+    CHECK(good + refused == ASKERS && refused > 5, "%u good, %u refused", good, refused);
+    CHECK(load(&f).last_seq == good, "%u were told so", good);
+    store_close(f.store);
+    fake_loop_close(f.loop);
+    remove_folder(&f);
+}
+
 TEST(sqlite, messages_of_deleted_channels_are_swept)
 {
     static struct fixture f;
