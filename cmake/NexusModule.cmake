@@ -1,12 +1,12 @@
-# nexus_module(<folder> [DEPS ...] [EXTERNAL ...])
+# nexus_module(<folder> [SHARED <files of other layers>] [DEPS ...] [EXTERNAL ...])
 # One layer folder = one static library named after it (engine/base -> engine_base). Headers are found from the
 # repository root only. A folder without a .c file yet gives an interface library, so that layers can name it.
 function(nexus_module folder)
-  cmake_parse_arguments(M "" "" "DEPS;EXTERNAL" ${ARGN})
+  cmake_parse_arguments(M "" "" "SHARED;DEPS;EXTERNAL" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
   if(sources)
-    add_library(${name} STATIC ${sources})
+    add_library(${name} STATIC ${sources} ${M_SHARED})
     target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
     target_link_libraries(${name} PUBLIC ${M_DEPS} PRIVATE nexus_flags ${M_EXTERNAL})
   else()

@@ -1,0 +1,10 @@
+# Whole systems in virtual time: linked against engine/sim where the product links engine/io.
+add_executable(sim_engine_test sim/engine_test.c lib/check.c)
+target_link_libraries(sim_engine_test PRIVATE nexus_flags engine_sim PkgConfig::OPENSSL)
+if(NEXUS_PLAIN_TESTS)
+  target_compile_definitions(sim_engine_test PRIVATE NEXUS_PLAIN_TESTS)
+else()
+  target_link_libraries(sim_engine_test PRIVATE ${CRITERION_LIBRARY})
+endif()
+add_test(NAME sim.engine COMMAND sim_engine_test)
+set_tests_properties(sim.engine PROPERTIES TIMEOUT 300 LABELS "sim;short")
