@@ -149,9 +149,11 @@ struct nx_bytes gw_framelog_deflated(struct gw_framelog *log, uint32_t position)
     if ((frame->flags & GW_FRAME_PLAIN_ONLY) == 0 && frame->deflated == GW_FRAMELOG_NONE) {
         const size_t room = nx_deflate_tail_size_max(frame->size);
         const uint64_t units = units_for(room);
-        /* A record so old that the room for its compressed bytes would push it out stays as it is. */
+        /* A record so old that the room for its compressed bytes would push it out stays as it is, for good: how long
+         * a frame is on the wire must not change between two writes. */
         if (room > log->size / 4 ||
             gw_framelog_slack(log, position) < 2 * room + 4 * sizeof(struct gw_frame) || !has_deflater(log)) {
+            frame->flags |= GW_FRAME_PLAIN_ONLY;
             return (struct nx_bytes){0};
         }
         struct gw_frame *target = claim(log, units);

@@ -424,6 +424,7 @@ size_t gw_output_write(struct gw_output *output, struct gw_session *session, uin
     }
     session->flags |= GW_SESSION_COMMITTED;
     session->commit_size = (uint32_t)size;
+    session->commit_voids = (uint16_t)output->log->void_count;
     output->copied_bytes += size;
     return size;
 }
@@ -434,7 +435,7 @@ void gw_output_sent(struct gw_output *output, struct gw_session *session, size_t
     session->flags &= (uint8_t)~GW_SESSION_COMMITTED;
     if (size != session->commit_size) {
         const size_t walked = walk(output, session, NULL, size);
-        if (walked != size) {
+        if (walked != size || session->commit_voids != (uint16_t)output->log->void_count) {
             session->flags |=
                 GW_SESSION_ABORT; /* The frames changed under the write: never guess on a live stream. */
             return;

@@ -109,7 +109,7 @@ struct gw_session {
     uint32_t commit_cut_size; /**< cut_size afterwards */
     uint8_t commit_cut;       /**< cut afterwards */
     uint8_t commit_cut_owed;  /**< cut_owed afterwards */
-    uint16_t reserved;
+    uint16_t commit_voids;    /**< low bits of the log's void_count when it was made */
 
     /* cold */
     uint32_t next_urgent;  /**< next session of the list that is flushed first; GW_SESSION_NONE: last */
