@@ -5,6 +5,7 @@
 #include "loadtest/session.h"
 #include "loadtest/standin.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -139,12 +140,37 @@ static const struct load_run_ops OPS = {.is_prepared = is_prepared,
                                         .stop = stop,
                                         .report = report};
 
+/* The probes' tokens, as a seed file for another process. */
+static bool probes_write(struct fanout *fanout, const struct load_options *options)
+{
+    FILE *file = fopen(options->probe_seed, "we");
+    bool is_written = file != NULL;
+    for (uint32_t i = 0; is_written && i < options->probes; i++) {
+        const uint32_t user = options->sessions + i;
+        const uint32_t guild = load_standin_guild_of(&fanout->standin, user);
+        uint8_t text[NX_TOKEN_MINTED_MAX];
+        struct nx_writer token = nx_writer_init(text, sizeof(text));
+        is_written = load_standin_token(&fanout->standin, user, &token) == NX_OK &&
+                     fprintf(file,
+                             "{\"user_id\":\"%" PRIu64
+                             "\",\"username\":\"probe\",\"token\":\"%.*s\",\"guild_id\":\"%" PRIu64
+                             "\",\"channel_id\":\"%" PRIu64 "\"}\n",
+                             LOAD_STANDIN_USER + user, (int)token.size, (const char *)text,
+                             LOAD_STANDIN_GUILD + guild, LOAD_STANDIN_CHANNEL + guild) > 0;
+    }
+    if ((file != NULL && fclose(file) != 0) || !is_written) {
+        (void)fprintf(stderr, "nexus load: cannot write %s\n", options->probe_seed);
+        return false;
+    }
+    return true;
+}
+
 static int go(struct fanout *fanout, const struct load_options *options)
 {
     const uint16_t run_number = (uint16_t)nx_prng_u64(&fanout->run.net.prng);
     int code = 1;
     enum nx_err err = load_standin_open(&fanout->standin, fanout->run.loop, options->bus, options->sessions,
-                                        options->rooms);
+                                        options->rooms, options->probes);
     if (err != NX_OK) {
         (void)fprintf(stderr, "nexus load: cannot listen on %s: %s\n", options->bus, nx_err_text(err));
         return code;
@@ -156,7 +182,7 @@ static int go(struct fanout *fanout, const struct load_options *options)
                                                   .intents = options->intents,
                                                   .reconnects = options->reconnects};
     err = load_tally_open(&fanout->run.tally, options->rooms, run_number);
-    if (err == NX_OK) {
+    if (err == NX_OK && (options->probes == 0 || probes_write(fanout, options))) {
         code = load_run_go(&fanout->run);
     }
     load_standin_fini(&fanout->standin);

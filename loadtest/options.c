@@ -37,6 +37,9 @@ static const struct option OPTIONS[] = {
     {"duration", SECONDS, ALL, AT(duration_ms), 0},
     {"warmup", SECONDS, ALL, AT(warmup_ms), 0},
     {"settle", SECONDS, ALL, AT(settle_ms), 0},
+    {"heartbeat", NUMBER, WS, AT(heartbeat_ms), 3600000},
+    {"probes", NUMBER, FANOUT, AT(probes), 1024},
+    {"probe-seed", TEXT, FANOUT, AT(probe_seed), 0},
     {"intents", NUMBER64, WS | FANOUT, AT(intents), UINT64_MAX},
     {"via", VIA, WS, 0, 0},
     {"compress", FLAG, ALL, AT(is_compressed), 0},
@@ -224,6 +227,9 @@ static const char *contradiction(const struct load_options *o)
     if (o->mode == LOAD_OPTIONS_FANOUT && o->bus == NULL) {
         return "--bus PATH is needed: the socket that gatewayd connects to";
     }
+    if ((o->probes != 0) != (o->probe_seed != NULL)) {
+        return "--probes and --probe-seed belong together";
+    }
     if (o->rate != 0 && o->closed != 0) {
         return "--rate and --closed exclude each other";
     }
@@ -327,6 +333,7 @@ static const char HELP_WS[] =
     "  --via gateway|rest  how messages are sent: op 67 or POST [gateway]\n"
     "  --intents BITS      of IDENTIFY [33281: guilds, messages, content]\n"
     "  --reconnect         a cut session comes back after a jittered pause and resumes\n"
+    "  --heartbeat MS      a heartbeat so often, its answer timed (heartbeat_ms) [as the server says]\n"
     "  --path TARGET       of the gateway [/gateway?v=1&encoding=json]\n" HELP_COMMON
     "\nWithout --rate and --closed it only connects and holds. Exit code 0: nothing lost, repeated or out of "
     "order.\n";
@@ -353,6 +360,8 @@ static const char HELP_FANOUT[] =
     "  --size BYTES        of a delivered WebSocket payload, about\n"
     "  --intents BITS      of IDENTIFY [33281]\n"
     "  --reconnect         a cut session comes back and resumes\n"
+    "  --probes K          K more users in a guild where nothing happens, for another process\n"
+    "  --probe-seed FILE   their tokens, for nexus load ws --heartbeat\n"
     "  --path TARGET       of the gateway [/gateway?v=1&encoding=json]\n" HELP_COMMON;
 
 const char *load_options_help(enum load_options_mode mode)

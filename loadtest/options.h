@@ -34,8 +34,9 @@ struct load_options {
     const char *seed;
     const char *json;
     const char *bus;
-    uint32_t sessions; /**< 0: every user of the seed */
-    uint32_t skip;     /**< users of the seed left to other processes */
+    const char *probe_seed; /**< fanout: where the tokens of the probes are written */
+    uint32_t sessions;      /**< 0: every user of the seed */
+    uint32_t skip;          /**< users of the seed left to other processes */
     uint32_t connect_rate;
     uint32_t sources; /**< 0: as many as needed */
     uint32_t publishers;
@@ -47,6 +48,8 @@ struct load_options {
     uint32_t duration_ms;
     uint32_t warmup_ms;
     uint32_t settle_ms;
+    uint32_t heartbeat_ms; /**< 0: as the server says */
+    uint32_t probes;       /**< fanout: users of a quiet guild beside the sessions */
     uint64_t intents;
     uint32_t pids[LOAD_PIDS_MAX]; /**< whose CPU and memory is measured */
     uint32_t pids_count;

@@ -1,7 +1,5 @@
 #include "loadtest/report.h"
 
-#include "engine/wire/json_out.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -43,7 +41,7 @@ static void fraction(struct nx_json_out *o, const char *key, double value)
     nx_json_out_milli(o, (int64_t)(value * 1000 + (value < 0 ? -0.5 : 0.5)));
 }
 
-static void histogram(struct nx_json_out *o, const char *key, const struct nx_metric_histogram *h)
+void load_report_histogram(struct nx_json_out *o, const char *key, const struct nx_metric_histogram *h)
 {
     static const struct {
         const char *name;
@@ -125,9 +123,9 @@ static void result(struct nx_json_out *o, struct load_run *run, uint64_t lost)
     number(o, "unsent", run->publish_refused);
     number(o, "foreign", t->foreign);
     number(o, "protocol_errors", run->net.protocol_errors);
-    histogram(o, "latency_ms", &t->latency_ns);
-    histogram(o, "last_ms", &t->last_ns);
-    histogram(o, "ack_ms", &t->ack_ns);
+    load_report_histogram(o, "latency_ms", &t->latency_ns);
+    load_report_histogram(o, "last_ms", &t->last_ns);
+    load_report_histogram(o, "ack_ms", &t->ack_ns);
     server(o, run);
     fraction(o, "client_cpu_s",
              (double)(run->measure_end.client_cpu_ns - run->measure_begin.client_cpu_ns) / 1e9);

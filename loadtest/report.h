@@ -6,10 +6,14 @@
 #ifndef LOAD_REPORT_H
 #define LOAD_REPORT_H
 
+#include "engine/wire/json_out.h"
 #include "loadtest/run.h"
 
 /** Writes one line about the last second to stderr. */
 void load_report_progress(struct load_run *run, int64_t now_ns);
+
+/** Writes member `key` with the percentiles of `h`, nanoseconds shown as milliseconds. */
+void load_report_histogram(struct nx_json_out *o, const char *key, const struct nx_metric_histogram *h);
 
 /** Prints the result as JSON, to options->json too. Returns the exit code: 0 good, 1 something is wrong. */
 int load_report_result(struct load_run *run);

@@ -41,8 +41,18 @@ static void heartbeat_send(struct load_session *session)
         nx_writer_text(&w, "null");
     }
     nx_writer_text(&w, "}");
-    (void)!text_send(session, &w);
     session->is_acked = false;
+    session->beat_ns = nx_clock_now().ns;
+    (void)!text_send(session, &w);
+}
+
+static void ack_handle(struct load_session *session)
+{
+    struct load_session_shared *shared = session->shared;
+    if (!session->is_acked && shared->is_measuring != NULL && *shared->is_measuring) {
+        nx_metric_histogram_add(&shared->beats_ns, (uint64_t)(session->conn.net->now_ns - session->beat_ns));
+    }
+    session->is_acked = true;
 }
 
 static void identify_send(struct load_session *session)
@@ -117,12 +127,13 @@ static void hello_handle(struct load_session *session, struct nx_json d)
         load_conn_close(&session->conn, CLOSE_ZOMBIE);
         return;
     }
-    session->interval_ms = (uint32_t)interval_ms;
+    session->interval_ms =
+        session->shared->heartbeat_ms != 0 ? session->shared->heartbeat_ms : (uint32_t)interval_ms;
     session->is_acked = true;
     session->state = LOAD_SESSION_WAITING;
     /* The first one anywhere in the interval, so that those who came together do not beat together. */
     nx_timer_set_ms(session->conn.net->loop, &session->heartbeat,
-                    (int64_t)nx_prng_below(&session->conn.net->prng, interval_ms) + 1);
+                    (int64_t)nx_prng_below(&session->conn.net->prng, session->interval_ms) + 1);
     identify_send(session);
 }
 
@@ -211,7 +222,7 @@ static void slow_handle(struct load_session *session, struct nx_bytes payload)
     } else if (op == OP_HELLO) {
         hello_handle(session, d);
     } else if (op == OP_ACK) {
-        session->is_acked = true;
+        ack_handle(session);
     } else if (op == OP_HEARTBEAT) {
         heartbeat_send(session);
     } else if (op == OP_RECONNECT) {

@@ -13,6 +13,7 @@
 #ifndef LOAD_SESSION_H
 #define LOAD_SESSION_H
 
+#include "engine/base/metric.h"
 #include "engine/io/timer.h"
 #include "loadtest/conn.h"
 #include "loadtest/stamp.h"
@@ -59,6 +60,9 @@ struct load_session_shared {
     uint64_t intents;                     /**< given */
     bool reconnects;                      /**< given */
     bool is_closing;                      /**< no new attempts */
+    uint32_t heartbeat_ms;                /**< given: pause between heartbeats; 0: as HELLO says */
+    const bool *is_measuring;             /**< given: whether acknowledged heartbeats are noted, or NULL */
+    struct nx_metric_histogram beats_ns;  /**< heartbeat sent to acknowledged */
     struct load_session_stats stats;
 };
 
@@ -74,6 +78,7 @@ struct load_session {
     int64_t begun_ns;                   /**< start of this attempt */
     int64_t identified_ns;              /**< IDENTIFY or RESUME was sent */
     int64_t ready_ns;                   /**< READY arrived last */
+    int64_t beat_ns;                    /**< the last heartbeat was sent */
     size_t stamp_hint;
     uint32_t s;           /**< number of the last dispatch */
     uint32_t interval_ms; /**< of heartbeats */

@@ -39,7 +39,7 @@ static void shard_offline(struct load_standin *standin, struct load_standin_shar
         shard->is_online = false;
         standin->online_count--;
     }
-    memset(shard->told, 0, standin->guilds_count);
+    memset(shard->told, 0, standin->rooms_count + 1);
     for (int kind = 0; kind < 2; kind++) {
         if (shard->conns[kind] != NULL) {
             nx_link_close(&shard->conns[kind]->link);
@@ -75,6 +75,11 @@ static void hello_handle(struct load_standin_conn *conn, struct nx_bytes payload
 
 /* ---- sessions ---- */
 
+uint32_t load_standin_guild_of(const struct load_standin *standin, uint32_t user)
+{
+    return user < standin->users_count ? user % standin->rooms_count : standin->rooms_count;
+}
+
 static enum nx_err guild_tell(struct load_standin *standin, struct load_standin_shard *shard, uint32_t guild)
 {
     static const uint8_t EVERYBODY = 1;
@@ -84,7 +89,7 @@ static enum nx_err guild_tell(struct load_standin *standin, struct load_standin_
     }
     const struct nx_bus_guild_state state = {
         .guild_id = LOAD_STANDIN_GUILD + guild,
-        .members_count = standin->users_count / standin->guilds_count,
+        .members_count = standin->users_count / standin->rooms_count,
         .is_large = 1,
     };
     const struct nx_bus_channel_state channel = {
@@ -144,13 +149,14 @@ static void session_open(struct load_standin *standin, struct load_standin_shard
     struct nx_writer tails = nx_writer_init(ready, sizeof(ready));
     struct nx_writer guilds = nx_writer_init(entry, sizeof(entry));
     standin->opened++;
-    if (open->user_id < LOAD_STANDIN_USER || open->user_id - LOAD_STANDIN_USER >= standin->users_count ||
+    if (open->user_id < LOAD_STANDIN_USER ||
+        open->user_id - LOAD_STANDIN_USER >= standin->users_count + standin->probes_count ||
         open->reason == NX_BUS_OPEN_MOVE) {
         standin->refused++;
         session_refuse(shard, open);
         return;
     }
-    const uint32_t guild = (uint32_t)(open->user_id - LOAD_STANDIN_USER) % standin->guilds_count;
+    const uint32_t guild = load_standin_guild_of(standin, (uint32_t)(open->user_id - LOAD_STANDIN_USER));
     const bool is_new = open->reason == NX_BUS_OPEN_IDENTIFY;
     nx_writer_u64(&guilds, LOAD_STANDIN_GUILD + guild);
     nx_writer_u32(&guilds, 0);
@@ -254,7 +260,7 @@ static void on_tick(void *context)
 }
 
 enum nx_err load_standin_open(struct load_standin *standin, struct nx_loop *loop, const char *path,
-                              uint32_t users_count, uint32_t guilds_count)
+                              uint32_t users_count, uint32_t rooms_count, uint32_t probes_count)
 {
     struct nx_endpoint where = {.kind = NX_ENDPOINT_UNIX};
     struct nx_token_key key = {.kid = 1};
@@ -263,7 +269,8 @@ enum nx_err load_standin_open(struct load_standin *standin, struct nx_loop *loop
         return NX_E_MALFORMED;
     }
     memcpy(where.path, path, size + 1);
-    *standin = (struct load_standin){.loop = loop, .users_count = users_count, .guilds_count = guilds_count};
+    *standin = (struct load_standin){
+        .loop = loop, .users_count = users_count, .rooms_count = rooms_count, .probes_count = probes_count};
     nx_token_ring_init(&standin->ring);
     enum nx_err err = nx_random_fill(key.secret, sizeof(key.secret));
     if (err == NX_OK) {
@@ -273,7 +280,7 @@ enum nx_err load_standin_open(struct load_standin *standin, struct nx_loop *loop
         err = nx_token_ring_add(&standin->ring, &key);
     }
     for (uint32_t i = 0; err == NX_OK && i < LOAD_SHARDS_MAX; i++) {
-        standin->shards[i].told = calloc(guilds_count, 1);
+        standin->shards[i].told = calloc((size_t)rooms_count + 1, 1);
         err = standin->shards[i].told != NULL ? NX_OK : NX_E_NO_MEMORY;
     }
     if (err == NX_OK) {

@@ -4,7 +4,8 @@
  * Layer:   loadtest
  * Threads: the loop's own
  * Limits:  LOAD_SHARDS_MAX shards of gatewayd; nothing durable, no rights, no REST (answered 503)
- * Idiom:   guild g has id LOAD_STANDIN_GUILD + g and one channel LOAD_STANDIN_CHANNEL + g; user u is in guild u % guilds.
+ * Idiom:   guild g has id LOAD_STANDIN_GUILD + g and one channel LOAD_STANDIN_CHANNEL + g; user u is in guild u % rooms; probes come after
+ *          the users and are in the last guild, where nothing happens.
  */
 #ifndef LOAD_STANDIN_H
 #define LOAD_STANDIN_H
@@ -44,8 +45,9 @@ struct load_standin {
     struct nx_timer tick;
     struct nx_token_ring ring;
     struct load_standin_shard shards[LOAD_SHARDS_MAX];
-    uint32_t guilds_count; /**< given */
     uint32_t users_count;  /**< given */
+    uint32_t rooms_count;  /**< given: guilds of the users */
+    uint32_t probes_count; /**< given */
     uint64_t boot;
     uint32_t online_count;
     uint64_t opened;     /**< SESSION_OPEN answered */
@@ -59,13 +61,17 @@ struct load_standin {
  * Returns NX_OK; NX_E_IN_USE, NX_E_IO, NX_E_MALFORMED (path), NX_E_NO_MEMORY.
  */
 NX_MUST_USE enum nx_err load_standin_open(struct load_standin *standin, struct nx_loop *loop,
-                                          const char *path, uint32_t users_count, uint32_t guilds_count);
+                                          const char *path, uint32_t users_count, uint32_t rooms_count,
+                                          uint32_t probes_count);
 
 /** Ends the links; their memory goes with load_standin_fini() after a few turns. */
 void load_standin_close(struct load_standin *standin);
 
 /** Frees what it owns. */
 void load_standin_fini(struct load_standin *standin);
+
+/** Returns the number of the guild that user number `user` is in. */
+uint32_t load_standin_guild_of(const struct load_standin *standin, uint32_t user);
 
 /** Writes a token for user number `user` to `out`. Returns NX_OK; NX_E_FULL; NX_E_AUTH. */
 NX_MUST_USE enum nx_err load_standin_token(struct load_standin *standin, uint32_t user,

@@ -1,6 +1,6 @@
 #include "loadtest/ws.h"
 
-#include "engine/wire/json_out.h"
+#include "loadtest/report.h"
 #include "loadtest/rest.h"
 #include "loadtest/run.h"
 #include "loadtest/seed.h"
@@ -291,6 +291,7 @@ static void report(struct load_run *run, void *json_out)
         nx_json_out_key(o, MEMBERS[i].name);
         nx_json_out_u64(o, MEMBERS[i].value);
     }
+    load_report_histogram(o, "heartbeat_ms", &ws->shared.beats_ns);
 }
 
 static const struct load_run_ops OPS = {.is_prepared = is_prepared,
@@ -334,6 +335,8 @@ static int go(struct ws *ws, const struct load_options *options)
                                               .context = ws,
                                               .target = options->path,
                                               .intents = options->intents,
+                                              .heartbeat_ms = options->heartbeat_ms,
+                                              .is_measuring = &ws->run.tally.is_measuring,
                                               .reconnects = options->reconnects};
     if (load_tally_open(&ws->run.tally, ws->publishers_count, (uint16_t)nx_prng_u64(&ws->run.net.prng)) ==
         NX_OK) {
