@@ -46,12 +46,27 @@ static int sockets_fill(const struct nexus_options *options, struct gw_node_conf
     return 0;
 }
 
+static int exit_code(enum nx_err err)
+{
+    return err == NX_OK ? 0 : err == NX_E_MALFORMED ? NEXUS_EXIT_CONFIG : NEXUS_EXIT_UNAVAILABLE;
+}
+
+static int echo(const char *text)
+{
+    struct nx_endpoint where = {.kind = NX_ENDPOINT_ADDR};
+    if (nx_addr_parse(nx_bytes_text(text), &where.addr) != NX_OK) {
+        fprintf(stderr, "nexus gatewayd: --echo needs ADDRESS:PORT\n");
+        return NEXUS_EXIT_USAGE;
+    }
+    return exit_code(gw_echo_run(&where, 2));
+}
+
 int nexus_gatewayd_run(const struct nexus_options *options)
 {
     const struct nexus_settings *s = &options->settings;
     struct gw_node_config config;
     if (options->echo[0] != '\0') {
-        return gw_echo_run(options->echo);
+        return echo(options->echo);
     }
     gw_config_init(&config);
     const int code = sockets_fill(options, &config);
@@ -78,5 +93,5 @@ int nexus_gatewayd_run(const struct nexus_options *options)
     config.log_level = level_of(s->log_level.text);
     config.log_fd = 2;
     config.ready_fd = options->ready_fd;
-    return gw_node_run(&config);
+    return exit_code(gw_node_run(&config));
 }
