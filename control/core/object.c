@@ -361,7 +361,7 @@ void ctl_object_presence(struct nx_json_out *out, const struct ctl_user *user, u
 void ctl_object_read_state(struct nx_json_out *out, const struct ctl_read_state_row *row)
 {
     nx_json_out_object(out);
-    key_id(out, "id", row->channel_id);
+    key_id(out, "channel_id", row->channel_id);
     key_id_or_null(out, "last_message_id", row->last_message_id);
     key_number(out, "mention_count", row->mention_count);
     nx_json_out_object_end(out);
