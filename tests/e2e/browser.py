@@ -91,7 +91,7 @@ class Page:
     def until(self, expression, seconds=15, what=None):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            value = self.js(f"(() => {{ try {{ return {expression} }} catch (e) {{ return null }} }})()")
+            value = self.js(f"(() => {{ try {{ const v = {expression}; return typeof v === 'object' ? !!v : v }} catch (e) {{ return null }} }})()")
             if value:
                 return value
             time.sleep(0.05)
@@ -108,7 +108,7 @@ class Page:
     def fill(self, name, text):
         self.until(self.at(name), what=f"{name} is there")
         self.js(f"{self.at(name)}.focus()")
-        self.js(f"{self.at(name)}.select && {self.at(name)}.select()")
+        self.js(f"void ({self.at(name)}.select && {self.at(name)}.select())")
         self.call("Input.insertText", {"text": text})
 
     def enter(self):

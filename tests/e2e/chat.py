@@ -117,7 +117,7 @@ def resumes_after_a_cut_without_loss_or_duplicate():
 
 def refuses_what_it_must():
     b = bob.gateway()
-    for resume, codes in ((("nonsense", 1), (None,)), ((b.session_id, 10 ** 6), (4007, None))):
+    for resume, codes in ((("nonsense", 1), (None,)), ((b.session_id, 10 ** 6), (4007, 4104, None))):
         g = Gateway(server.port, bob.token, resume=resume)
         end = time.monotonic() + 5
         while time.monotonic() < end and not g.closed and not g.others:

@@ -243,7 +243,7 @@ class WebSocket:
 class Gateway:
     """An identified gateway session with a reader thread; events arrive in order in self.events."""
 
-    def __init__(self, port, token, identify=True, intents=(1 << 25) - 1 | 1 << 25, resume=None, path="/gateway?v=1&encoding=json", properties=None,
+    def __init__(self, port, token, identify=True, intents=(1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25, resume=None, path="/gateway?v=1&encoding=json", properties=None,
                  capabilities=("resync",), **options):
         self.ws = WebSocket(port, path, **options)
         self.port, self.token = port, token
