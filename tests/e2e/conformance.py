@@ -7,11 +7,11 @@ import os, signal, socket, subprocess, sys, time
 from collections import Counter
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wsdeflate, wstable
-from nexus import executable, free_port
-from wsrun import FAILED, INFORMATIONAL, NON_STRICT, OK, play
+from nexus import executable, frame, free_port
+from wsrun import Case, FAILED, INFORMATIONAL, NON_STRICT, OK, play
 
 SPLIT_MAX = 64  # bytes of the cases that are sent at every split
-PAUSE = 0.004   # seconds between the two halves: the server reads the first before the second comes
+PAUSE = 0.02    # seconds between the two halves: the server reads the first before the second comes
 
 
 class Echo:
@@ -53,7 +53,7 @@ def every_split(cases):
         stream = case.stream()
         if stream is None or len(stream) > SPLIT_MAX or case.name.split()[0] in wstable.INFORMATIONAL_CASES:
             continue
-        yield case.in_pieces("byte by byte", lambda s: [s[i:i + 1] for i in range(len(s))], 0.001)
+        yield case.in_pieces("byte by byte", lambda s: [s[i:i + 1] for i in range(len(s))], 0.002)
         for at in range(1, len(stream)):
             yield case.in_pieces(f"split at {at}", lambda s, at=at: [s[:at], s[at:]], PAUSE)
 
@@ -109,6 +109,8 @@ def main():
     else:
         echo = Echo()
         report = Report(("127.0.0.1", echo.port), [])
+        report.run("warm-up", [Case("hello", [frame(1, b"hello")], [("text", b"hello")])])
+        time.sleep(0.5)  # What starts beside the first connection has opened its files by now.
         files = echo.files()
         judge(report)
         end = time.monotonic() + 5
