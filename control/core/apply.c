@@ -3,6 +3,7 @@
 #include "control/core/community.h"
 #include "control/core/event.h"
 #include "control/core/guild.h"
+#include "control/core/presence.h"
 #include "engine/base/assert.h"
 
 enum { WORDS_MAX = PERM_BITMAP_WORDS(PERM_ROLESETS_PER_GUILD_MAX) };
@@ -467,6 +468,9 @@ enum nx_err ctl_apply_member_added(struct ctl_world *world, const struct ctl_mem
                    (struct nx_bus_event){.intents = CTL_INTENT_GUILD_MEMBERS,
                                          .except_user_id = row->user_id,
                                          .kind = member_kind(guild)});
+    if (member->user->status != NX_BUS_STATUS_OFFLINE) {
+        ctl_presence_tell(world, member); /* GUILD_MEMBER_ADD does not say it */
+    }
     return NX_OK;
 }
 

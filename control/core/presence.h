@@ -9,6 +9,9 @@
 
 #include "control/core/world.h"
 
+/** PRESENCE_UPDATE of one member to its guild, as it is now. */
+void ctl_presence_tell(struct ctl_world *world, const struct ctl_member *member);
+
 /** Recomputes the visible status of `user`; when it changed, PRESENCE_UPDATE goes to its guilds. */
 void ctl_presence_refresh(struct ctl_world *world, struct ctl_user *user);
 

@@ -24,6 +24,7 @@ class Browser:
         else:
             raise AssertionError("Chromium did not start")
         self.socket = WebSocket(int(port), where, timeout=60)
+        self.socket.socket.settimeout(None)
         self.numbers, self.answers, self.lock = itertools.count(1), {}, threading.Condition()
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -112,8 +113,11 @@ class Page:
         self.call("Input.insertText", {"text": text})
 
     def enter(self):
+        self.key("Enter", 13, "\r")
+
+    def key(self, name, code, text=""):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" if kind == "keyDown" else ""})
+            self.call("Input.dispatchKeyEvent", {"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text if kind == "keyDown" else ""})
 
     def messages(self):
         """Returns [(id, seq, state, text)] of the list."""

@@ -51,7 +51,8 @@ def two_people_register_and_join_by_invite_link():
     ann.until(ann.at("channel-item"), what="the first channel")
     ann.click("invite-create-button")
     code = ann.until(f"{ann.at('invite-code')}.textContent || {ann.at('invite-code')}.value", what="an invite").strip().rsplit("/", 1)[-1]
-    ann.js("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))")
+    ann.key("Escape", 27)
+    ann.until(f"!{ann.at('invite-code')}", what="the invite dialog is closed")
     bob = browser.page(f"{BOB}/invite/{code}", dark=True)
     register(bob, "bob")
     ready(bob)
