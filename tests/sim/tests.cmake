@@ -8,3 +8,16 @@ else()
 endif()
 add_test(NAME sim.engine COMMAND sim_engine_test)
 set_tests_properties(sim.engine PROPERTIES TIMEOUT 300 LABELS "sim;short")
+
+# The product's daemons in one process. The linker gives each host a heap of its own and puts the database behind a disk
+# that outlives control.
+add_executable(chat_sim sim/chat_sim.c sim/chat_client.c sim/disk.c sim/heap.c)
+target_link_libraries(chat_sim PRIVATE nexus_flags engine_sim gatewayd_node control_node engine_sim PkgConfig::OPENSSL PkgConfig::ZLIB
+  PkgConfig::SQLITE PkgConfig::ARGON2 Threads::Threads)
+target_link_options(chat_sim PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free,--wrap=mmap
+  -Wl,--wrap=munmap,--wrap=store_open)
+add_test(NAME sim.chat COMMAND chat_sim 1 300)
+add_test(NAME sim.chat_twice COMMAND chat_sim --twice 1 20)
+add_test(NAME sim.chat_long COMMAND chat_sim 1000 10000)
+set_tests_properties(sim.chat sim.chat_twice PROPERTIES TIMEOUT 600 LABELS "sim;short")
+set_tests_properties(sim.chat_long PROPERTIES TIMEOUT 7200 LABELS "sim;long")
