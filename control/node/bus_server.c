@@ -104,14 +104,20 @@ static void hello_handle(struct ctld_conn *conn, struct nx_bytes payload)
     struct ctld_node *node = conn->node;
     struct nx_bus_hello hello;
     if (conn->shard != NULL || nx_bus_hello_get(payload, &hello) != NX_OK ||
-        hello.version != NX_BUS_VERSION || hello.link > NX_BUS_LINK_BULK) {
+        hello.version != NX_BUS_VERSION || hello.link > NX_BUS_LINK_ADMIN || conn->admin != NULL) {
         nx_link_close(&conn->link);
+        return;
+    }
+    if (hello.link == NX_BUS_LINK_ADMIN) {
+        conn->kind = NX_BUS_LINK_ADMIN;
+        nx_timer_cancel(node->loop, &conn->hello);
+        ctld_admin_open(conn);
         return;
     }
     struct ctld_shard *shard = shard_find(node, &hello);
     if (shard == NULL || shard->conns[hello.link] != NULL) {
-        nx_link_close(
-            &conn->link); /* no number left, or the old connection is not down yet: it comes again */
+        /* No number is left, or the old connection is not down yet: it comes again. */
+        nx_link_close(&conn->link);
         return;
     }
     conn->kind = (enum nx_bus_link)hello.link;
