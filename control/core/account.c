@@ -56,7 +56,8 @@ bool ctl_account_email_ok(struct nx_bytes email)
             at = i;
         } else if (at != email.size) {
             const bool is_edge = i == at + 1 || i + 1 == email.size || email.at[i - 1] == '.';
-            if (c == '.' ? is_edge : !is_letter_or_digit(c) && (c != '-' || is_edge)) {
+            if (c == '.' ? is_edge || email.at[i - 1] == '-'
+                         : !is_letter_or_digit(c) && (c != '-' || is_edge)) {
                 return false;
             }
             dots += c == '.';
