@@ -48,6 +48,9 @@ static bool flush_task(void *context)
             return false;
         }
         flush(NX_LIST_ITEM(link, struct load_conn, unflushed));
+        if (nx_list_is_linked(link)) {
+            break; /* sends were left, but not the room for them: the next slice has it */
+        }
     }
     return !nx_list_is_empty(&net->unflushed);
 }
