@@ -36,7 +36,8 @@ enum nx_err gw_hub_init(struct gw_hub *hub, const struct gw_hub_config *config, 
     if (err != NX_OK) {
         return err;
     }
-    gw_session_table_init(&hub->sessions, memory, hub->config.sessions_max, config->seed);
+    /* As many again may wait for their clients: a mass reconnect without resume must not lock everybody out. */
+    gw_session_table_init(&hub->sessions, memory, hub->config.sessions_max * 2, config->seed);
     gw_guild_table_init(&hub->guilds, memory, config->seed);
     gw_fanout_init(&hub->fanout, &hub->log, &hub->sessions, &hub->guilds);
     gw_output_init(&hub->output, &hub->log, &hub->sessions, hub->config.heartbeat_ms);

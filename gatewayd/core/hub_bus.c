@@ -109,6 +109,7 @@ static void refused(struct gw_hub *hub, nx_time now, struct gw_session *session,
     /* The session cannot be continued, but the client may identify on this connection. */
     hub->metrics.resumes_refused_total++;
     gw_hub_leave_all(hub, session);
+    gw_session_burst_close(&hub->sessions, session);
     gw_session_user_remove(&hub->sessions, session);
     gw_session_state_set(&hub->sessions, session, GW_SESSION_HELLO);
     nx_wheel_set(&hub->wheel, &session->timer, nx_time_add_ms(now, hub->config.identify_ms));
@@ -139,41 +140,6 @@ static bool open_ring(struct gw_hub *hub, nx_time now, struct gw_session *sessio
     nx_wheel_set(&hub->wheel, &session->timer,
                  nx_time_add_ms(now, (int64_t)hub->config.heartbeat_ms * 3 / 2));
     return gw_session_burst_open(&hub->sessions, session, base + 1) == NX_OK;
-}
-
-static enum nx_err on_session_opened(struct gw_hub *hub, nx_time now, struct nx_bytes payload)
-{
-    DECODE(session_opened)
-    struct gw_session *session = gw_session_find(&hub->sessions, message.session);
-    const bool is_opening = session != NULL && session->state == GW_SESSION_OPENING;
-    if (session == NULL || (!is_opening && !session->is_rejoining)) {
-        hub->metrics.events_unknown_total++;
-        return NX_OK;
-    }
-    const bool is_other = session->user_id != 0 && message.user_id != session->user_id;
-    if (message.close_code != 0 || is_other) {
-        refused(hub, now, session, is_other ? GW_CLOSE_AUTH_FAILED : message.close_code);
-        return NX_OK;
-    }
-    if (session->is_rejoining) {
-        session->is_rejoining = false;
-        join_guilds(hub, session, message.guilds);
-        return NX_OK;
-    }
-    session->user_id = message.user_id;
-    session->sid = session->sid != 0 ? session->sid : message.sid;
-    if (gw_session_user_add(&hub->sessions, session) != NX_OK ||
-        !open_ring(hub, now, session, message.dispatches)) {
-        hub->metrics.no_memory_total++;
-        gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
-        return NX_OK;
-    }
-    if (session->is_guarded && session->state == GW_SESSION_READY) {
-        gw_addr_guard_left(&hub->guard, session->addr_key);
-        session->is_guarded = false;
-    }
-    join_guilds(hub, session, message.guilds);
-    return NX_OK;
 }
 
 /* READY gets what only the gateway knows, right behind "d":{ . */
@@ -213,12 +179,80 @@ static bool add_tail(struct gw_hub *hub, struct gw_session *session, int64_t wal
     return gw_session_burst_add(&hub->sessions, session, &tail, 1) == NX_OK;
 }
 
+/* The first dispatches travel on the bulk link and may overtake SESSION_OPENED: they waited as they came. */
+static bool replay_early(struct gw_hub *hub, struct gw_session *session, int64_t wall_ms,
+                         struct gw_burst *early)
+{
+    bool is_ok = true;
+    for (size_t at = 0; at < early->size && is_ok;) {
+        uint32_t size;
+        memcpy(&size, early->bytes + at, sizeof(size));
+        is_ok = add_tail(hub, session, wall_ms, nx_bytes_of(early->bytes + at + sizeof(size), size));
+        at += sizeof(size) + size;
+    }
+    if (session->burst != NULL) {
+        session->burst->is_complete = early->is_complete;
+        gw_fanout_mark_urgent(&hub->fanout, session);
+    }
+    return is_ok;
+}
+
+static enum nx_err on_session_opened(struct gw_hub *hub, nx_time now, int64_t wall_ms,
+                                     struct nx_bytes payload)
+{
+    DECODE(session_opened)
+    struct gw_session *session = gw_session_find(&hub->sessions, message.session);
+    const bool is_opening = session != NULL && session->state == GW_SESSION_OPENING;
+    if (session == NULL || (!is_opening && !session->is_rejoining)) {
+        hub->metrics.events_unknown_total++;
+        return NX_OK;
+    }
+    const bool is_other = session->user_id != 0 && message.user_id != session->user_id;
+    if (message.close_code != 0 || is_other) {
+        refused(hub, now, session, is_other ? GW_CLOSE_AUTH_FAILED : message.close_code);
+        return NX_OK;
+    }
+    if (session->is_rejoining) {
+        session->is_rejoining = false;
+        join_guilds(hub, session, message.guilds);
+        return NX_OK;
+    }
+    session->user_id = message.user_id;
+    session->sid = session->sid != 0 ? session->sid : message.sid;
+    struct gw_burst *early = session->burst;
+    session->burst = NULL;
+    bool is_ok = gw_session_user_add(&hub->sessions, session) == NX_OK &&
+                 open_ring(hub, now, session, message.dispatches);
+    if (early != NULL) {
+        is_ok = is_ok && replay_early(hub, session, wall_ms, early);
+        gw_session_burst_free(&hub->sessions, early);
+    }
+    if (!is_ok) {
+        hub->metrics.no_memory_total++;
+        gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
+        return NX_OK;
+    }
+    if (session->is_guarded && session->state == GW_SESSION_READY) {
+        gw_addr_guard_left(&hub->guard, session->addr_key);
+        session->is_guarded = false;
+    }
+    join_guilds(hub, session, message.guilds);
+    return NX_OK;
+}
+
 static enum nx_err on_session_ready(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct nx_bytes payload)
 {
     DECODE(session_ready)
     struct gw_session *session = gw_session_find(&hub->sessions, message.session);
-    if (session == NULL || (session->state != GW_SESSION_READY && session->state != GW_SESSION_DETACHED)) {
+    const bool is_early = session != NULL && session->state == GW_SESSION_OPENING;
+    if (session == NULL || session->is_over ||
+        (!is_early && session->state != GW_SESSION_READY && session->state != GW_SESSION_DETACHED)) {
         hub->metrics.events_unknown_total++;
+        return NX_OK;
+    }
+    if (is_early && gw_session_burst_open(&hub->sessions, session, 0) != NX_OK) {
+        hub->metrics.no_memory_total++;
+        gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
         return NX_OK;
     }
     struct nx_reader r = nx_reader_init(message.tails.at, message.tails.size);
@@ -230,7 +264,8 @@ static enum nx_err on_session_ready(struct gw_hub *hub, nx_time now, int64_t wal
             gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "internal error");
             return NX_E_MALFORMED;
         }
-        if (!add_tail(hub, session, wall_ms, tail)) {
+        if (is_early ? gw_session_burst_add(&hub->sessions, session, &tail, 1) != NX_OK
+                     : !add_tail(hub, session, wall_ms, tail)) {
             hub->metrics.no_memory_total++;
             gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
             return NX_OK;
@@ -238,12 +273,15 @@ static enum nx_err on_session_ready(struct gw_hub *hub, nx_time now, int64_t wal
     }
     if (message.is_last != 0 && session->burst != NULL) {
         session->burst->is_complete = true;
-        if (session->burst->start == session->burst->size && (session->flags & GW_SESSION_COMMITTED) == 0) {
+        if (!is_early && session->burst->start == session->burst->size &&
+            (session->flags & GW_SESSION_COMMITTED) == 0) {
             gw_session_burst_close(&hub->sessions, session);
             session->flags &= (uint8_t)~GW_SESSION_HOLD;
         }
     }
-    gw_fanout_mark_urgent(&hub->fanout, session);
+    if (!is_early) {
+        gw_fanout_mark_urgent(&hub->fanout, session);
+    }
     return NX_OK;
 }
 
@@ -473,7 +511,7 @@ enum nx_err gw_hub_bus_input(struct gw_hub *hub, nx_time now, int64_t wall_ms,
         hub->is_synced = true;
         return NX_OK;
     case NX_BUS_MSG_SESSION_OPENED:
-        return on_session_opened(hub, now, frame->payload);
+        return on_session_opened(hub, now, wall_ms, frame->payload);
     case NX_BUS_MSG_SESSION_READY:
         return on_session_ready(hub, now, wall_ms, frame->payload);
     case NX_BUS_MSG_SESSION_MOVE:

@@ -151,7 +151,7 @@ static size_t build_head(uint8_t *head, uint32_t s, size_t body_size, bool is_co
 static bool next_burst(const struct gw_session *session, struct cursor *cursor, struct item *out)
 {
     const struct gw_burst *burst = session->burst;
-    if (burst == NULL || cursor->burst_at >= burst->size) {
+    if (burst == NULL || cursor->burst_at >= burst->size || session->state == GW_SESSION_OPENING) {
         return false;
     }
     uint32_t size;
@@ -266,7 +266,7 @@ size_t gw_output_bound(const struct gw_session *session)
     if (session->owed != 0 || session->cut == GW_CUT_OWED) {
         bound += GW_OUTPUT_HELLO_MAX + OWED_KINDS * 32 + 2 * 128;
     }
-    if (session->burst != NULL) {
+    if (session->burst != NULL && session->state != GW_SESSION_OPENING) {
         /* A burst's dispatch is preceded by its size: 4 bytes of it, up to 35 more of head. */
         bound += (session->burst->size - session->burst->start) * 2 + GW_OUTPUT_FRAME_OVERHEAD;
         bound = session->burst->size == session->burst->start ? bound - GW_OUTPUT_FRAME_OVERHEAD : bound;
@@ -399,7 +399,7 @@ static void commit_apply(struct gw_output *output, struct gw_session *session)
     if (burst != NULL) {
         burst->start = burst->commit_start;
         burst->first_s = burst->commit_s;
-        if (burst->start == burst->size && burst->is_complete) {
+        if (burst->start == burst->size && burst->is_complete && session->state != GW_SESSION_OPENING) {
             gw_session_burst_close(output->sessions, session);
             session->flags &= (uint8_t)~GW_SESSION_HOLD;
         }

@@ -359,6 +359,7 @@ enum nx_err gw_session_burst_open(struct gw_sessions *sessions, struct gw_sessio
         }
     }
     session->burst->first_s = first_s;
+    session->burst->commit_s = first_s; /* A write may be under way that knows nothing of it. */
     return NX_OK;
 }
 
@@ -400,11 +401,16 @@ enum nx_err gw_session_burst_add(struct gw_sessions *sessions, struct gw_session
     return NX_OK;
 }
 
+void gw_session_burst_free(struct gw_sessions *sessions, struct gw_burst *burst)
+{
+    gw_memory_give(&sessions->memory, burst->bytes, burst->room);
+    gw_memory_give(&sessions->memory, burst, sizeof(*burst));
+}
+
 void gw_session_burst_close(struct gw_sessions *sessions, struct gw_session *session)
 {
     if (session->burst != NULL) {
-        gw_memory_give(&sessions->memory, session->burst->bytes, session->burst->room);
-        gw_memory_give(&sessions->memory, session->burst, sizeof(*session->burst));
+        gw_session_burst_free(sessions, session->burst);
         session->burst = NULL;
     }
 }

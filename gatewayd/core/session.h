@@ -263,6 +263,9 @@ NX_MUST_USE enum nx_err gw_session_burst_open(struct gw_sessions *sessions, stru
 NX_MUST_USE enum nx_err gw_session_burst_add(struct gw_sessions *sessions, struct gw_session *session,
                                              const struct nx_bytes *parts, uint32_t parts_count);
 
+/** Gives back a burst that was taken out of its session. */
+void gw_session_burst_free(struct gw_sessions *sessions, struct gw_burst *burst);
+
 /** Gives the burst's memory back. */
 void gw_session_burst_close(struct gw_sessions *sessions, struct gw_session *session);
 
