@@ -1,0 +1,88 @@
+/* control_api_router_fuzz.c - any request, with any answers of the store, ends in a well-formed response.
+ *
+ * Input: flags, method, bytes that decide answers up to a NUL, the target up to a line feed, then the body.
+ * Properties: it ends; the status is one; the body is JSON or empty; headers are lines; memory comes back; who has no token
+ * gets no further than 401 where one is needed.
+ */
+#include "control/api/route.h"
+#include "control/api/router.h"
+#include "tests/fuzz/control_fuzz.h"
+
+enum { ARENA = API_ARENA_SIZE + (1 << 20) };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct nx_bytes until(struct nx_bytes *rest, int stop)
+{
+    const uint8_t *end = rest->size == 0 ? NULL : memchr(rest->at, stop, rest->size);
+    const size_t size = end == NULL ? rest->size : (size_t)(end - rest->at);
+    const struct nx_bytes part = nx_bytes_slice(*rest, 0, size);
+    *rest = nx_bytes_slice(*rest, size + 1, rest->size);
+    return part;
+}
+
+static void check_response(const struct api_request *r, bool has_token)
+{
+    struct nx_json root;
+    const struct nx_bytes body = nx_writer_bytes(&r->response.body);
+    const struct nx_bytes headers = nx_writer_bytes(&r->response.headers);
+    fz_check(r->response.status >= 200 && r->response.status < 600, "status");
+    fz_check(body.size == 0 || nx_json_open(body, &root) == NX_OK, "body is JSON");
+    fz_check((r->response.status == 204) == (body.size == 0), "only 204 is empty");
+    fz_check(headers.size == 0 ||
+                 (headers.size >= 2 && memcmp(headers.at + headers.size - 2, "\r\n", 2) == 0),
+             "header lines");
+    fz_check(has_token || r->route == NULL || r->route->auth == API_AUTH_NONE || r->response.status == 401 ||
+                 r->response.status == 429,
+             "needs a token");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t arena[ARENA];
+    static char authorization[NX_TOKEN_SIZE_MAX + 8];
+    if (size < 2) {
+        return 0;
+    }
+    struct nx_bytes rest = nx_bytes_of(data + 2, size - 2);
+    fz_open(until(&rest, 0));
+    const bool has_token = (data[0] & 1) != 0;
+    struct api_request r = {
+        .world = &fz.world, .wall_ms = WALL_MS, .now = {NX_TIME_NS_PER_S}, .address_key = 1};
+    fz.world.settings.has_rate_limits = (data[0] & 2) != 0;
+    r.method = (enum nx_bus_method)(data[1] % 7);
+    r.target = until(&rest, '\n');
+    r.body = rest;
+    r.headers.accept = nx_bytes_text(data[0] & 4 ? "application/vnd.nexus.envelope+json" : "");
+    r.headers.audit_reason = data[0] & 8 ? nx_bytes_slice(rest, 0, 64) : nx_bytes_of(NULL, 0);
+    r.headers.request_id = data[0] & 16 ? nx_bytes_slice(rest, 0, 16) : nx_bytes_of(NULL, 0);
+    r.headers.user_agent = nx_bytes_slice(rest, 0, 300);
+    if (has_token) {
+        memcpy(authorization, "Bearer ", 7);
+        memcpy(authorization + 7, fz.token, fz.token_size);
+        r.headers.authorization = nx_bytes_of(authorization, 7 + fz.token_size);
+    } else if (data[0] & 32) {
+        r.headers.authorization = rest;
+    }
+    nx_arena_init(&r.arena, arena, sizeof(arena));
+    enum api_next next = api_router_begin(&r);
+    for (int steps = 0; next != API_DONE; steps++) {
+        struct ctl_answer answer;
+        fz_check(steps < 2000, "it ends");
+        if (next == API_ASK) {
+            fz_answer(&r.question, &answer);
+            next = api_router_resume(&r, &answer);
+        } else {
+            const uint8_t choice = fz_byte() % 4;
+            r.job.verdict = choice == 0 ? NX_E_AUTH : choice == 1 ? NX_E_FULL : NX_OK;
+            if (next == API_HASH) {
+                memcpy(r.job.encoded, "hash", 5);
+            }
+            next = api_router_resume(&r, NULL);
+        }
+    }
+    check_response(&r, has_token);
+    api_request_fini(&r);
+    fz_close();
+    return 0;
+}
