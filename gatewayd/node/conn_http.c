@@ -257,9 +257,10 @@ static void upgrade(struct gw_conn *conn, const struct nx_http1_request *request
         refuse(conn, 403);
         return;
     }
+    const struct gw_sessions *sessions = &conn->shard->hub.sessions;
+    const uint32_t live = sessions->count - sessions->counts[GW_SESSION_DETACHED];
     if (conn->shard->is_draining ||
-        (conn->kind == GW_CONN_PUBLIC &&
-         conn->shard->hub.sessions.count >= conn->shard->hub.config.sessions_max)) {
+        (conn->kind == GW_CONN_PUBLIC && live >= conn->shard->hub.config.sessions_max)) {
         refuse(conn, 503);
         return;
     }
