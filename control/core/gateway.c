@@ -1,12 +1,10 @@
 #include "control/core/gateway.h"
 
-#include "control/core/apply.h"
 #include "control/core/event.h"
+#include "control/core/gateway_parts.h"
 #include "control/core/guild.h"
-#include "control/core/message.h"
 #include "control/core/presence.h"
 #include "engine/base/assert.h"
-#include "engine/base/text.h"
 
 enum {
     CLOSE_UNKNOWN = 4000,
@@ -14,8 +12,7 @@ enum {
     CLOSE_TIMED_OUT = 4009,
     CLOSE_DISABLED = 4103,
     READY_SIZE = CTL_TAIL_SIZE_MAX + 4,
-    OPEN_ARENA = 256 * 1024,                 /* rows of 1,000 read states or logins */
-    SEND_ARENA = CTL_CONTENT_MAX * 4 + 1024, /* the first message of a repeated nonce */
+    OPEN_ARENA = 256 * 1024, /* rows of 1,000 read states or logins */
 };
 
 /** An open that waits for its turn. */
@@ -99,7 +96,8 @@ void ctl_gateway_link_closed(struct ctl_gateway *gateway, uint32_t link)
 
 /* ---- ops ---- */
 
-static struct ctl_op *op_take(struct ctl_gateway *gateway, enum ctl_op_kind kind, uint32_t link, size_t room)
+struct ctl_op *ctl_gateway_op_take(struct ctl_gateway *gateway, enum ctl_op_kind kind, uint32_t link,
+                                   size_t room)
 {
     const size_t size = sizeof(struct ctl_op) + room;
     struct ctl_op *op = gateway->world->memory.take(gateway->world->memory.context, size);
@@ -110,8 +108,8 @@ static struct ctl_op *op_take(struct ctl_gateway *gateway, enum ctl_op_kind kind
     return op;
 }
 
-static void op_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_question_kind kind,
-                   int64_t wall_ms)
+void ctl_gateway_op_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_question_kind kind,
+                        int64_t wall_ms)
 {
     op->question.kind = kind;
     op->question.now_ms = wall_ms;
@@ -359,10 +357,10 @@ static void open_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_op
     nx_arena_init(&op->arena, op + 1, op->size - sizeof(*op));
     if (kind == CTL_OP_LOGIN) {
         op->question.logins_list.user_id = op->open.user_id;
-        op_ask(gateway, op, CTL_ASK_LOGINS_LIST, wall_ms);
+        ctl_gateway_op_ask(gateway, op, CTL_ASK_LOGINS_LIST, wall_ms);
     } else {
         op->question.read_states_list.user_id = op->open.user_id;
-        op_ask(gateway, op, CTL_ASK_READ_STATES_LIST, wall_ms);
+        ctl_gateway_op_ask(gateway, op, CTL_ASK_READ_STATES_LIST, wall_ms);
     }
 }
 
@@ -386,7 +384,7 @@ static void open_start(struct ctl_gateway *gateway, uint32_t link, const struct 
         open_now(gateway, link, open, NULL, 0);
         return;
     }
-    struct ctl_op *op = op_take(gateway, CTL_OP_OPEN, link, OPEN_ARENA);
+    struct ctl_op *op = ctl_gateway_op_take(gateway, CTL_OP_OPEN, link, OPEN_ARENA);
     if (op == NULL) {
         refuse(gateway, link, open->session, CLOSE_UNKNOWN);
         return;
@@ -500,125 +498,12 @@ void ctl_gateway_session_status(struct ctl_gateway *gateway, uint32_t link,
     }
 }
 
-/* ---- sending ---- */
-
-static void session_tail(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_writer *w,
-                         struct nx_json_out *out)
+void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_writer *w,
+                      struct nx_json_out *out)
 {
     if (ctl_event_end(w, out)) {
         const struct nx_bus_session_event message = {.session = session, .tail = nx_writer_bytes(w)};
         gateway->world->sink.session_event(gateway->world->sink.context, link, &message);
-    }
-}
-
-static void send_refused(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_bytes nonce,
-                         enum ctl_code code, int64_t retry_ms)
-{
-    struct nx_writer w = ctl_event_scratch(gateway->world);
-    struct nx_json_out out = ctl_event_begin(&w, "NEXUS_MESSAGE_REFUSED");
-    gateway->refused_sends++;
-    nx_json_out_object(&out);
-    nx_json_out_key(&out, "nonce");
-    nx_json_out_string(&out, nonce);
-    nx_json_out_key(&out, "code");
-    nx_json_out_u64(&out, code);
-    nx_json_out_key(&out, "message");
-    nx_json_out_text(&out, ctl_message_code_text(code));
-    if (retry_ms != 0) {
-        nx_json_out_key(&out, "retry_after");
-        nx_json_out_milli(&out, retry_ms);
-    }
-    nx_json_out_object_end(&out);
-    session_tail(gateway, link, session, &w, &out);
-}
-
-static void send_acked(struct ctl_gateway *gateway, const struct ctl_op *op, uint64_t id, uint64_t seq)
-{
-    struct nx_writer w = ctl_event_scratch(gateway->world);
-    struct nx_json_out out = ctl_event_begin(&w, "NEXUS_MESSAGE_ACK");
-    nx_json_out_object(&out);
-    nx_json_out_key(&out, "nonce");
-    nx_json_out_string(&out, op->question.message_create.nonce);
-    nx_json_out_key(&out, "channel_id");
-    nx_json_out_id(&out, op->question.message_create.channel_id);
-    nx_json_out_key(&out, "id");
-    nx_json_out_id(&out, id);
-    nx_json_out_key(&out, "seq");
-    nx_json_out_u64(&out, seq);
-    nx_json_out_object_end(&out);
-    session_tail(gateway, op->link, op->session, &w, &out);
-}
-
-void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
-                              const struct nx_bus_message_send *message, int64_t wall_ms, nx_time now)
-{
-    struct ctl_world *world = gateway->world;
-    const struct ctl_session *session = ctl_session_registry_find(world->sessions, link, message->session);
-    if (session == NULL) {
-        return;
-    }
-    const bool has_nonce =
-        message->nonce.size <= CTL_NONCE_MAX && nx_text_is_utf8(message->nonce) &&
-        (message->nonce.size == 0 || memchr(message->nonce.at, 0, message->nonce.size) == NULL);
-    if (!has_nonce) {
-        send_refused(gateway, link, message->session, nx_bytes_of(NULL, 0), CTL_CODE_INVALID_FORM, 0);
-        return;
-    }
-    struct ctl_op *op = NULL;
-    struct ctl_channel *channel;
-    int64_t retry_ms = 0;
-    enum ctl_code code = gateway->sends >= CTL_SENDS_MAX ? CTL_CODE_OVERLOADED : CTL_CODE_OK;
-    if (code == CTL_CODE_OK) {
-        code = ctl_message_may_post(world, session->user->id, message->channel_id, message->content, wall_ms,
-                                    now, &channel, &retry_ms);
-    }
-    if (code == CTL_CODE_OK) {
-        op = op_take(gateway, CTL_OP_SEND, link, SEND_ARENA + message->content.size + CTL_NONCE_MAX);
-        code = op == NULL ? CTL_CODE_OVERLOADED : CTL_CODE_OK;
-    }
-    if (code != CTL_CODE_OK) {
-        send_refused(gateway, link, message->session, message->nonce, code, retry_ms);
-        return;
-    }
-    op->session = message->session;
-    op->user_id = session->user->id;
-    op->question.message_create.channel_id = message->channel_id;
-    op->question.message_create.author_id = op->user_id;
-    const enum nx_err content =
-        nx_arena_copy(&op->arena, message->content, &op->question.message_create.content);
-    const enum nx_err nonce = nx_arena_copy(&op->arena, message->nonce, &op->question.message_create.nonce);
-    NX_ASSERT(content == NX_OK && nonce == NX_OK);
-    gateway->sends++;
-    op_ask(gateway, op, CTL_ASK_MESSAGE_CREATE, wall_ms);
-}
-
-static void send_answered(struct ctl_gateway *gateway, struct ctl_op *op, const struct ctl_answer *answer)
-{
-    struct ctl_world *world = gateway->world;
-    gateway->sends--;
-    const struct ctl_session *session = ctl_session_registry_find(world->sessions, op->link, op->session);
-    /* The link may have become another shard's meanwhile; only the same session of the same user is told. */
-    const bool is_heard = session != NULL && session->user->id == op->user_id;
-    if (answer->verdict != NX_OK) {
-        if (!is_heard) {
-            return;
-        }
-        send_refused(gateway, op->link, op->session, op->question.message_create.nonce,
-                     answer->verdict == NX_E_NOT_FOUND ? CTL_CODE_UNKNOWN_CHANNEL : CTL_CODE_OVERLOADED, 0);
-        return;
-    }
-    if (is_heard) {
-        send_acked(gateway, op, answer->message.id, answer->message.seq);
-    }
-    struct ctl_channel *channel =
-        ctl_directory_channel(&world->directory, op->question.message_create.channel_id);
-    if (!answer->message.is_duplicate && channel != NULL) {
-        const struct ctl_message_row row = {.id = answer->message.id,
-                                            .channel_id = channel->id,
-                                            .seq = answer->message.seq,
-                                            .author_id = op->user_id,
-                                            .content = op->question.message_create.content};
-        ctl_apply_message_created(world, channel, &row, op->question.message_create.nonce);
     }
 }
 
@@ -627,7 +512,7 @@ void ctl_gateway_answered(struct ctl_gateway *gateway, struct ctl_op *op, const 
 {
     (void)now;
     if (op->kind == CTL_OP_SEND) {
-        send_answered(gateway, op, answer);
+        ctl_gateway_message_answered(gateway, op, answer);
     } else {
         if (open_answered(gateway, op, answer, wall_ms)) {
             return;
@@ -636,146 +521,4 @@ void ctl_gateway_answered(struct ctl_gateway *gateway, struct ctl_op *op, const 
     }
     ctl_memory_give(&gateway->world->memory, op, op->size);
     open_waiting(gateway, wall_ms);
-}
-
-/* ---- member lists ---- */
-
-static bool starts_with(struct nx_bytes text, struct nx_bytes start)
-{
-    for (size_t i = 0; i < start.size; i++) {
-        const uint8_t a = i < text.size ? text.at[i] : 0;
-        const uint8_t b = start.at[i];
-        const uint8_t a_low = a >= 'A' && a <= 'Z' ? (uint8_t)(a + 32) : a;
-        const uint8_t b_low = b >= 'A' && b <= 'Z' ? (uint8_t)(b + 32) : b;
-        if (i >= text.size || a_low != b_low) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_asked(const struct ctl_member *member, struct nx_bytes query)
-{
-    return starts_with(member->user->username, query) || starts_with(member->nick, query) ||
-           starts_with(member->user->global_name, query);
-}
-
-/* What one op 8 asks for, and where its chunks stand. */
-struct chunks {
-    struct ctl_gateway *gateway;
-    const struct nx_bus_members_request *message;
-    struct ctl_guild *guild;
-    const struct ctl_member **found;
-    const uint64_t *missing;
-    uint32_t found_count, missing_count;
-    uint32_t link;
-};
-
-static void send_chunk(const struct chunks *c, uint32_t index, uint32_t count)
-{
-    const uint32_t first = index * CTL_MEMBERS_CHUNK;
-    const uint32_t end =
-        first + CTL_MEMBERS_CHUNK < c->found_count ? first + CTL_MEMBERS_CHUNK : c->found_count;
-    struct nx_writer w = ctl_event_scratch(c->gateway->world);
-    struct nx_json_out out = ctl_event_begin(&w, "GUILD_MEMBERS_CHUNK");
-    nx_json_out_object(&out);
-    nx_json_out_key(&out, "guild_id");
-    nx_json_out_id(&out, c->guild->id);
-    nx_json_out_key(&out, "members");
-    nx_json_out_array(&out);
-    for (uint32_t i = first; i < end; i++) {
-        ctl_object_member(&out, c->found[i], false);
-    }
-    nx_json_out_array_end(&out);
-    nx_json_out_key(&out, "chunk_index");
-    nx_json_out_u64(&out, index);
-    nx_json_out_key(&out, "chunk_count");
-    nx_json_out_u64(&out, count);
-    if (c->missing_count != 0) {
-        nx_json_out_key(&out, "not_found");
-        nx_json_out_array(&out);
-        for (uint32_t i = 0; i < c->missing_count; i++) {
-            nx_json_out_id(&out, c->missing[i]);
-        }
-        nx_json_out_array_end(&out);
-    }
-    if (c->message->presences != 0) {
-        nx_json_out_key(&out, "presences");
-        nx_json_out_array(&out);
-        for (uint32_t i = first; i < end; i++) {
-            if (c->found[i]->user->status != NX_BUS_STATUS_OFFLINE) {
-                ctl_object_presence(&out, c->found[i]->user, 0);
-            }
-        }
-        nx_json_out_array_end(&out);
-    }
-    if (c->message->nonce.size != 0 && c->message->nonce.size <= CTL_NONCE_MAX &&
-        nx_text_is_utf8(c->message->nonce)) {
-        nx_json_out_key(&out, "nonce");
-        nx_json_out_string(&out, c->message->nonce);
-    }
-    nx_json_out_object_end(&out);
-    session_tail(c->gateway, c->link, c->message->session, &w, &out);
-}
-
-static void find_named(struct chunks *c, uint32_t limit, uint64_t missing[CTL_MEMBERS_QUERY_IDS_MAX])
-{
-    const size_t ids = c->message->user_ids.size / 8;
-    if (ids == 0) {
-        for (uint32_t i = 0; i < c->guild->members.count && c->found_count < limit; i++) {
-            const struct ctl_member *one = c->guild->members.entries[i].item;
-            if (is_asked(one, c->message->query)) {
-                c->found[c->found_count++] = one;
-            }
-        }
-        return;
-    }
-    for (size_t i = 0; i < ids && i < CTL_MEMBERS_QUERY_IDS_MAX; i++) {
-        uint64_t id = 0;
-        for (size_t k = 0; k < 8; k++) {
-            id = id << 8 | c->message->user_ids.at[i * 8 + k];
-        }
-        const struct ctl_member *one = ctl_guild_member(c->guild, id);
-        if (one == NULL) {
-            missing[c->missing_count++] = id;
-        } else if (c->found_count < limit) {
-            c->found[c->found_count++] = one;
-        }
-    }
-}
-
-void ctl_gateway_members_request(struct ctl_gateway *gateway, uint32_t link,
-                                 const struct nx_bus_members_request *message, int64_t wall_ms)
-{
-    (void)wall_ms;
-    struct ctl_world *world = gateway->world;
-    const struct ctl_session *session = ctl_session_registry_find(world->sessions, link, message->session);
-    struct ctl_guild *guild = ctl_directory_guild(&world->directory, message->guild_id);
-    if (session == NULL || guild == NULL || ctl_guild_member(guild, session->user->id) == NULL) {
-        return;
-    }
-    /* Everybody at once is for those whose intents say so; a search answers at most a hundred. */
-    const bool is_all = message->query.size == 0 && message->user_ids.size == 0;
-    uint32_t limit = message->limit != 0 && message->limit < CTL_MEMBERS_QUERY_IDS_MAX
-                         ? message->limit
-                         : CTL_MEMBERS_QUERY_IDS_MAX;
-    if (is_all && message->limit == 0 && (session->intents & CTL_INTENT_GUILD_MEMBERS) != 0) {
-        limit = guild->members.count;
-    }
-    const size_t size =
-        ((size_t)guild->members.count + CTL_MEMBERS_QUERY_IDS_MAX) * sizeof(struct ctl_member *);
-    uint64_t missing[CTL_MEMBERS_QUERY_IDS_MAX];
-    struct chunks c = {
-        .gateway = gateway, .message = message, .guild = guild, .missing = missing, .link = link};
-    c.found = world->memory.take(world->memory.context, size);
-    if (c.found == NULL) {
-        return;
-    }
-    find_named(&c, limit, missing);
-    const uint32_t count =
-        c.found_count == 0 ? 1 : (c.found_count + CTL_MEMBERS_CHUNK - 1) / CTL_MEMBERS_CHUNK;
-    for (uint32_t i = 0; i < count; i++) {
-        send_chunk(&c, i, count);
-    }
-    ctl_memory_give(&world->memory, c.found, size);
 }

@@ -28,10 +28,11 @@ void ctl_presence_tell(struct ctl_world *world, const struct ctl_member *member)
     struct nx_json_out out = ctl_event_begin(&w, "PRESENCE_UPDATE");
     ctl_object_presence(&out, member->user, guild->id);
     const uint64_t key = nx_hash_u64(nx_hash_u64(world->seed, guild->id), member->user->id) | 1;
-    ctl_event_send(world, guild, &w, &out,
-                   (struct nx_bus_event){.intents = CTL_INTENT_GUILD_PRESENCES,
-                                         .key = key,
-                                         .kind = ctl_guild_is_large(guild) ? NX_BUS_EVENT_MEMBERS : NX_BUS_EVENT_PLAIN});
+    ctl_event_send(
+        world, guild, &w, &out,
+        (struct nx_bus_event){.intents = CTL_INTENT_GUILD_PRESENCES,
+                              .key = key,
+                              .kind = ctl_guild_is_large(guild) ? NX_BUS_EVENT_MEMBERS : NX_BUS_EVENT_PLAIN});
 }
 
 void ctl_presence_refresh(struct ctl_world *world, struct ctl_user *user)
