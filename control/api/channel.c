@@ -276,7 +276,7 @@ enum api_next api_channel_update(struct api_request *r)
         if (!edit_of(r, edit, channel)) {
             return api_error(r, API_ERROR_INTERNAL);
         }
-        if (!read_edit(r, edit, channel->guild, false) || !api_request_lock(r, channel->id)) {
+        if (!read_edit(r, edit, channel->guild, false) || !api_request_lock(r, channel->guild->id)) {
             return API_DONE;
         }
         r->question.channel_put = edit->row;
@@ -298,6 +298,10 @@ enum api_next api_channel_delete(struct api_request *r)
 {
     struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
     if (r->step == 0) {
+        /* A write of the row that is on its way would make the channel anew. */
+        if (!api_request_lock(r, channel->guild->id)) {
+            return API_DONE;
+        }
         r->question.channel_delete.guild_id = channel->guild->id;
         r->question.channel_delete.channel_id = channel->id;
         return api_request_ask(r, CTL_ASK_CHANNEL_DELETE, 1);

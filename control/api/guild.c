@@ -153,6 +153,9 @@ enum api_next api_guild_delete(struct api_request *r)
         if (guild->owner_id != r->subject.user_id) {
             return api_error(r, API_ERROR_MISSING_PERMISSIONS);
         }
+        if (!api_request_lock(r, guild->id)) {
+            return API_DONE;
+        }
         r->question.guild_delete.guild_id = guild->id;
         return api_request_ask(r, CTL_ASK_GUILD_DELETE, 1);
     }

@@ -170,7 +170,7 @@ enum api_next api_role_update(struct api_request *r)
     if (edit->row.id == guild->id) {
         edit->row.name = nx_bytes_text("@everyone");
     }
-    if (!api_request_lock(r, edit->row.id)) {
+    if (!api_request_lock(r, guild->id)) {
         return API_DONE;
     }
     r->question.role_put = edit->row;
@@ -191,7 +191,7 @@ enum api_next api_role_delete(struct api_request *r)
         if ((guild->roles[index].flags & CTL_ROLE_MANAGED) != 0) {
             return api_error(r, API_ERROR_INVALID_ROLE);
         }
-        if (!api_request_lock(r, r->ids[1])) {
+        if (!api_request_lock(r, guild->id)) {
             return API_DONE;
         }
         r->question.role_delete.guild_id = guild->id;

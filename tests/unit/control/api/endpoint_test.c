@@ -723,3 +723,32 @@ TEST(router, two_writes_of_one_thing_cannot_undo_each_other)
     free(arena);
     fixture_close();
 }
+
+TEST(router, channel_that_is_being_written_cannot_be_deleted_beneath_the_write)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    const struct place p = place_of(&ada);
+    char authorization[1400];
+    struct api_request first;
+    uint8_t *arena = fx.arena;
+    const char *target = path("/api/v1/channels/%s", p.channel);
+    const char *guild = path("/api/v1/guilds/%s", p.guild);
+    fixture_begin(&first, NX_BUS_PATCH, target, ada.token, nx_bytes_text("{\"name\":\"one\"}"), authorization,
+                  sizeof(authorization));
+    CHECK(api_router_begin(&first) == API_ASK, "asks");
+    fx.arena = malloc(FIXTURE_ARENA);
+    /* The row is written whole, or anew: a deletion or another order in between would be undone. */
+    EXPECT(call(NX_BUS_DELETE, target, ada.token, NULL), 429, "\"retry_after\":0.1");
+    EXPECT(call(NX_BUS_DELETE, guild, ada.token, NULL), 429, "\"retry_after\":0.1");
+    EXPECT(call(NX_BUS_PATCH, path("%s/channels", guild), ada.token,
+                path("[{\"id\":\"%s\",\"position\":2}]", p.channel)),
+           429, "\"retry_after\":0.1");
+    struct ctl_answer answer;
+    fixture_answer(&first.question, &first.arena, &answer);
+    CHECK(api_router_resume(&first, &answer) == API_DONE && first.response.status == 200, "first is done");
+    EXPECT(call(NX_BUS_DELETE, target, ada.token, NULL), 200, "\"name\":\"one\"");
+    api_request_fini(&first);
+    free(arena);
+    fixture_close();
+}
