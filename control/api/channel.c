@@ -166,6 +166,10 @@ static bool may_overwrite(struct api_request *r, const struct ctl_guild *guild,
         (void)api_error(r, API_ERROR_UNKNOWN_MEMBER);
         return false;
     }
+    if (row->type == 1 && !ctl_guild_has_roleset_room(guild)) {
+        (void)api_error(r, API_ERROR_ROLESETS_FULL);
+        return false;
+    }
     if (!perm_may_grant(own, changed)) {
         (void)api_error(r, API_ERROR_MISSING_PERMISSIONS);
         return false;

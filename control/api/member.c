@@ -115,6 +115,9 @@ static uint64_t lock_key(const struct api_request *r, uint64_t user_id)
 
 static enum api_next ask_update(struct api_request *r, const struct edit *edit)
 {
+    if (!ctl_guild_has_roleset_room(ctl_directory_guild(&r->world->directory, edit->row.guild_id))) {
+        return api_error(r, API_ERROR_ROLESETS_FULL);
+    }
     if (!api_request_lock(r, lock_key(r, edit->row.user_id))) {
         return API_DONE;
     }
