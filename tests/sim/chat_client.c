@@ -325,7 +325,7 @@ static void payload_in(struct chat_client *c, struct nx_bytes payload)
 static void closed_by_peer(struct chat_client *c, uint16_t code)
 {
     chat_tell(c->chat, c, "close %u", code);
-    switch (code) {
+    switch (c->is_leaving ? 1001 : code) {
     case 4000: /* try again */
     case 4009:
     case 4100:
@@ -761,7 +761,8 @@ void chat_client_leave(struct chat_client *c)
 
 bool chat_client_is_content(const struct chat_client *c)
 {
-    bool is_content = c->is_ready && c->messages_count == c->messages_wanted && !c->is_rest_open;
+    bool is_content = c->is_ready && !nx_timer_is_set(&c->stall) && c->messages_count == c->messages_wanted &&
+                      !c->is_rest_open;
     for (uint32_t i = 0; i < CHAT_CHANNELS_MAX; i++) {
         is_content = is_content && !must_fetch(&c->views[i]);
     }

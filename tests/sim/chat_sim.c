@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 enum {
+    WELL_MS = 13000, /* all must be well for so long: three heartbeats */
+    STEP_MS = 100,
     QUIET_S_MAX = 180, /* virtual time that everything may take to be well again */
     CHAOS_ROUNDS_MAX = 40,
     TOKEN_VALID_S = 30 * 24 * 3600,
@@ -75,6 +77,7 @@ struct world {
     nx_time gateway_back; /* when the supervisor starts it again; NEVER: it runs */
     nx_time control_back;
     uint32_t acts;
+    uint32_t stored[CHAT_CLIENTS_MAX][CHAT_SENT_MAX]; /* how often */
 };
 
 static struct world world;
@@ -378,11 +381,13 @@ static void act_daemon(enum act act)
         world.control = NULL;
         break;
     case ACT_STOP_GATEWAY:
+        nx_host_pause(world.gateway_host, now()); /* who is stopped cannot end in order */
         gateway_stop();
         leaks_check(world.gateway_host);
         world.gateway_back = now();
         break;
     default:
+        nx_host_pause(world.control_host, now());
         control_stop();
         leaks_check(world.control_host);
         world.control_back = now();
@@ -492,14 +497,10 @@ static bool all_content(void)
 
 static void stored_check(uint32_t channel, uint64_t seq, const struct ctl_message_row *row)
 {
-    static uint32_t times[CHAT_CLIENTS_MAX][CHAT_SENT_MAX];
     struct chat *chat = &world.chat;
     char text[64] = "";
     unsigned author = 0;
     unsigned number = 0;
-    if (channel == 0 && seq == 1) {
-        memset(times, 0, sizeof(times));
-    }
     memcpy(text, row->content.at, row->content.size < sizeof(text) ? row->content.size : sizeof(text) - 1);
     nx_sim_note(chat->sim, text, strlen(text));
     nx_sim_note(chat->sim, &row->seq, sizeof(row->seq));
@@ -519,8 +520,8 @@ static void stored_check(uint32_t channel, uint64_t seq, const struct ctl_messag
                   "%s is stored as seq %" PRIu64 " of channel %u and acknowledged as %" PRIu64 " of %u", text,
                   seq, channel, m->seq, m->channel);
     }
-    if (++times[author][number] > 1) {
-        chat_fail(chat, NULL, "%s is stored %u times", text, times[author][number]);
+    if (++world.stored[author][number] > 1) {
+        chat_fail(chat, NULL, "%s is stored %u times", text, world.stored[author][number]);
     }
     for (uint32_t i = 0; i < chat->clients_count; i++) {
         const struct chat_view *view = &chat->clients[i].views[channel];
@@ -567,12 +568,15 @@ static void history_check(void)
     }
 }
 
+/* A connection may be dead and its client not know: who is well stays so while heartbeats come and go. */
 static void quiesce(void)
 {
     struct chat *chat = &world.chat;
     const nx_time end = nx_time_add_ms(now(), QUIET_S_MAX * 1000);
-    while (!all_content() && nx_time_before(now(), end)) {
-        run_ms(100);
+    int64_t well_ms = 0;
+    while (well_ms < WELL_MS && nx_time_before(now(), end)) {
+        run_ms(STEP_MS);
+        well_ms = all_content() ? well_ms + STEP_MS : 0;
     }
     if (!all_content()) {
         for (uint32_t i = 0; i < chat->clients_count; i++) {
@@ -590,7 +594,6 @@ static void quiesce(void)
             }
         }
     }
-    run_ms(2000); /* the last live deliveries */
 }
 
 static void baseline_check(void)
