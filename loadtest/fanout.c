@@ -1,6 +1,7 @@
 #include "loadtest/fanout.h"
 
 #include "engine/wire/json_out.h"
+#include "loadtest/report.h"
 #include "loadtest/run.h"
 #include "loadtest/session.h"
 #include "loadtest/standin.h"
@@ -129,6 +130,7 @@ static void report(struct load_run *run, void *json_out)
     struct nx_json_out *o = json_out;
     nx_json_out_key(o, "resumes");
     nx_json_out_u64(o, fanout->shared.stats.resumes);
+    load_report_closes(o, &fanout->shared.stats);
     nx_json_out_key(o, "link_fulls");
     nx_json_out_u64(o, fanout->standin.link_fulls);
 }

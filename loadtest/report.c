@@ -57,6 +57,21 @@ void load_report_histogram(struct nx_json_out *o, const char *key, const struct 
     nx_json_out_object_end(o);
 }
 
+void load_report_closes(struct nx_json_out *o, const struct load_session_stats *stats)
+{
+    nx_json_out_key(o, "closes");
+    nx_json_out_array(o);
+    for (uint32_t i = 0; i < stats->closes_count; i++) {
+        nx_json_out_object(o);
+        number(o, "code", stats->closes[i].code);
+        nx_json_out_key(o, "why");
+        nx_json_out_text(o, stats->closes[i].why == NX_OK ? "closed" : nx_err_text(stats->closes[i].why));
+        number(o, "count", stats->closes[i].count);
+        nx_json_out_object_end(o);
+    }
+    nx_json_out_array_end(o);
+}
+
 static double ratio(double a, double b)
 {
     return b > 0 ? a / b : 0;

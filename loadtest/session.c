@@ -294,9 +294,27 @@ static void retry_later(struct load_session *session)
     nx_timer_set_ms(session->conn.net->loop, &session->retry, pause_ms);
 }
 
-static void went_down(struct load_session *session, uint16_t code)
+static void close_note(struct load_session_stats *stats, enum nx_err why, uint16_t code)
+{
+    uint32_t i = 0;
+    while (i < stats->closes_count && (stats->closes[i].code != code || stats->closes[i].why != why)) {
+        i++;
+    }
+    if (i == LOAD_SESSION_CLOSES_MAX) {
+        return;
+    }
+    if (i == stats->closes_count) {
+        stats->closes[stats->closes_count++] = (struct load_session_close){.code = code, .why = why};
+    }
+    stats->closes[i].count++;
+}
+
+static void went_down(struct load_session *session, enum nx_err why, uint16_t code)
 {
     struct load_session_shared *shared = session->shared;
+    if (!shared->is_closing) {
+        close_note(&shared->stats, why, code);
+    }
     const bool was_ready = session->state == LOAD_SESSION_READY;
     shared->stats.cuts += was_ready && !shared->is_closing;
     shared->stats.failures += !was_ready && !shared->is_closing;
@@ -319,9 +337,8 @@ static void on_open(void *context)
 static void on_closed(void *context, enum nx_err why, uint16_t code)
 {
     struct load_session *session = context;
-    (void)why;
     nx_timer_cancel(session->conn.net->loop, &session->heartbeat);
-    went_down(session, code);
+    went_down(session, why, code);
 }
 
 static const struct load_conn_events CONN_EVENTS = {
@@ -339,11 +356,12 @@ void load_session_open(struct load_session *session)
     nx_timer_init(&session->retry, retry_due, session);
     session->state = LOAD_SESSION_CONNECTING;
     session->begun_ns = nx_clock_now().ns;
-    if (load_conn_open(&session->conn, shared->net, LOAD_CONN_WS, shared->target,
-                       session->source.family != NX_ADDR_FAMILY_NONE ? &session->source : NULL, &CONN_EVENTS,
-                       session) != NX_OK) {
+    const enum nx_err err = load_conn_open(
+        &session->conn, shared->net, LOAD_CONN_WS, shared->target,
+        session->source.family != NX_ADDR_FAMILY_NONE ? &session->source : NULL, &CONN_EVENTS, session);
+    if (err != NX_OK) {
         session->conn.net = shared->net;
-        went_down(session, 0);
+        went_down(session, err, 0);
     }
 }
 

@@ -40,6 +40,15 @@ struct load_session_events {
                      bool is_refused);
 };
 
+/** Why connections ended, and how often. */
+struct load_session_close {
+    uint16_t code;   /**< WebSocket close code, 0 when the server gave none */
+    enum nx_err why; /**< NX_OK: closed in order, or by us */
+    uint32_t count;
+};
+
+enum { LOAD_SESSION_CLOSES_MAX = 16 };
+
 /** Counters over all sessions. */
 struct load_session_stats {
     uint64_t cuts;       /**< connections lost after they were ready */
@@ -49,6 +58,8 @@ struct load_session_stats {
     uint64_t invalid;    /**< op 9 received */
     uint64_t zombies;    /**< heartbeats that nobody acknowledged */
     uint64_t other_dispatches;
+    struct load_session_close closes[LOAD_SESSION_CLOSES_MAX]; /**< the first kinds seen */
+    uint32_t closes_count;
 };
 
 /** What all sessions share. */

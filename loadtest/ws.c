@@ -291,6 +291,7 @@ static void report(struct load_run *run, void *json_out)
         nx_json_out_key(o, MEMBERS[i].name);
         nx_json_out_u64(o, MEMBERS[i].value);
     }
+    load_report_closes(o, stats);
     load_report_histogram(o, "heartbeat_ms", &ws->shared.beats_ns);
 }
 
