@@ -3,6 +3,7 @@
 #include "control/core/apply.h"
 #include "control/core/guild.h"
 #include "control/core/object.h"
+#include "engine/base/assert.h"
 #include "engine/base/text.h"
 #include "engine/perm/hierarchy.h"
 
@@ -92,6 +93,7 @@ enum api_next api_ban_put(struct api_request *r)
     struct ctl_guild *guild = ctl_directory_guild(&r->world->directory, r->ids[0]);
     struct ctl_member *target = guild == NULL ? NULL : ctl_guild_member(guild, r->ids[1]);
     if (r->step == 0) {
+        NX_ASSERT(guild != NULL); /* the router has found it in this step */
         const struct ctl_member *actor = ctl_guild_member(guild, r->subject.user_id);
         if (ctl_directory_user(&r->world->directory, r->ids[1]) == NULL) {
             return api_error(r, API_ERROR_UNKNOWN_USER);

@@ -30,39 +30,39 @@ enum {
 /** Kinds of questions. READ ones may run beside the writer on a snapshot; the others run on it in order. */
 enum ctl_question_kind {
     /* accounts */
-    CTL_ASK_USER_CREATE,      /**< with its first login session */
-    CTL_ASK_USER_BY_NAME,     /**< READ; by name_key: for login */
-    CTL_ASK_USER_GET,         /**< READ; by id: own profile with e-mail */
-    CTL_ASK_USER_UPDATE,      /**< profile fields; NULL-able fields by `fields` bits */
-    CTL_ASK_USER_PASSWORD,    /**< new hash; revokes all sessions but `keep_sid` */
-    CTL_ASK_USERS_LIST,       /**< READ; admin tool: by id after `after_id` */
-    CTL_ASK_LOGIN_CREATE,     /**< a login session for an existing user */
-    CTL_ASK_LOGIN_ROTATE,     /**< refresh token rotation with reuse detection */
-    CTL_ASK_LOGINS_LIST,      /**< READ; sessions of a user */
-    CTL_ASK_LOGIN_REVOKE,     /**< one sid, or all of a user (sid 0) */
+    CTL_ASK_USER_CREATE,   /**< with its first login session */
+    CTL_ASK_USER_BY_NAME,  /**< READ; by name_key: for login */
+    CTL_ASK_USER_GET,      /**< READ; by id: own profile with e-mail */
+    CTL_ASK_USER_UPDATE,   /**< profile fields; NULL-able fields by `fields` bits */
+    CTL_ASK_USER_PASSWORD, /**< new hash; revokes all sessions but `keep_sid` */
+    CTL_ASK_USERS_LIST,    /**< READ; admin tool: by id after `after_id` */
+    CTL_ASK_LOGIN_CREATE,  /**< a login session for an existing user */
+    CTL_ASK_LOGIN_ROTATE,  /**< refresh token rotation with reuse detection */
+    CTL_ASK_LOGINS_LIST,   /**< READ; sessions of a user */
+    CTL_ASK_LOGIN_REVOKE,  /**< one sid, or all of a user (sid 0) */
     /* communities */
-    CTL_ASK_GUILD_CREATE,     /**< with @everyone role, first channel and owner membership */
+    CTL_ASK_GUILD_CREATE, /**< with @everyone role, first channel and owner membership */
     CTL_ASK_GUILD_UPDATE,
     CTL_ASK_GUILD_DELETE,
-    CTL_ASK_ROLE_PUT,         /**< insert or replace */
+    CTL_ASK_ROLE_PUT, /**< insert or replace */
     CTL_ASK_ROLE_DELETE,
-    CTL_ASK_CHANNEL_PUT,      /**< insert or replace (last_seq and last_message_id are never touched by it) */
+    CTL_ASK_CHANNEL_PUT, /**< insert or replace (last_seq and last_message_id are never touched by it) */
     CTL_ASK_CHANNEL_DELETE,
     CTL_ASK_OVERWRITE_PUT,
     CTL_ASK_OVERWRITE_DELETE,
     CTL_ASK_MEMBER_ADD,
-    CTL_ASK_MEMBER_UPDATE,    /**< nick, timeout and the whole role list */
+    CTL_ASK_MEMBER_UPDATE, /**< nick, timeout and the whole role list */
     CTL_ASK_MEMBER_REMOVE,
-    CTL_ASK_BAN_PUT,          /**< also removes the membership */
+    CTL_ASK_BAN_PUT, /**< also removes the membership */
     CTL_ASK_BAN_DELETE,
-    CTL_ASK_BANS_LIST,        /**< READ */
+    CTL_ASK_BANS_LIST, /**< READ */
     CTL_ASK_INVITE_CREATE,
-    CTL_ASK_INVITE_GET,       /**< READ */
-    CTL_ASK_INVITES_LIST,     /**< READ; of a guild, or of a channel when channel_id is not 0 */
-    CTL_ASK_INVITE_USE,       /**< one winner per use: counts the use and adds the member in one transaction */
+    CTL_ASK_INVITE_GET,   /**< READ */
+    CTL_ASK_INVITES_LIST, /**< READ; of a guild, or of a channel when channel_id is not 0 */
+    CTL_ASK_INVITE_USE,   /**< one winner per use: counts the use and adds the member in one transaction */
     CTL_ASK_INVITE_DELETE,
     /* messages */
-    CTL_ASK_MESSAGE_CREATE,   /**< mints id and seq in commit order; dedupes the nonce */
+    CTL_ASK_MESSAGE_CREATE, /**< mints id and seq in commit order; dedupes the nonce */
     CTL_ASK_MESSAGE_EDIT,
     CTL_ASK_MESSAGE_DELETE,   /**< leaves a tombstone that keeps id and seq */
     CTL_ASK_MESSAGE_GET,      /**< READ */
@@ -195,8 +195,8 @@ struct ctl_question {
     int64_t now_ms; /**< wall clock of the asker */
     union {
         struct {
-            struct ctl_user_row user;      /**< id 0: the store mints one */
-            struct ctl_login_row login;    /**< sid 0: no login session is made */
+            struct ctl_user_row user;   /**< id 0: the store mints one */
+            struct ctl_login_row login; /**< sid 0: no login session is made */
             uint8_t refresh_hash[CTL_HASH_SIZE];
         } user_create;
         struct {
@@ -223,10 +223,12 @@ struct ctl_question {
             uint8_t refresh_hash[CTL_HASH_SIZE];
         } login_create;
         struct {
-            uint8_t old_hash[CTL_HASH_SIZE]; /**< an earlier hash of a family revokes the family, except within grace */
+            uint8_t old_hash
+                [CTL_HASH_SIZE]; /**< an earlier hash of a family revokes the family, except within grace */
             uint8_t new_hash[CTL_HASH_SIZE];
             int64_t expires_ms;
-            uint32_t grace_ms; /**< a reply may have been lost: the previous token still rotates this long (10,000) */
+            uint32_t
+                grace_ms; /**< a reply may have been lost: the previous token still rotates this long (10,000) */
         } login_rotate;
         struct {
             uint64_t user_id;
@@ -314,10 +316,16 @@ struct ctl_question {
         } message_get;
         struct {
             uint64_t channel_id;
-            enum { CTL_PAGE_LATEST, CTL_PAGE_BEFORE, CTL_PAGE_AFTER, CTL_PAGE_AROUND, CTL_PAGE_AFTER_SEQ } page;
+            enum {
+                CTL_PAGE_LATEST,
+                CTL_PAGE_BEFORE,
+                CTL_PAGE_AFTER,
+                CTL_PAGE_AROUND,
+                CTL_PAGE_AFTER_SEQ
+            } page;
             uint64_t anchor; /**< id, or seq for AFTER_SEQ */
             uint32_t limit;  /**< 1..100 */
-        } messages_list; /**< newest first; AFTER_SEQ ascending and with tombstones, the others without */
+        } messages_list;     /**< newest first; AFTER_SEQ ascending and with tombstones, the others without */
         struct {
             uint64_t user_id;
             uint64_t channel_id;
@@ -328,21 +336,28 @@ struct ctl_question {
         } read_states_list;
     };
 };
-enum ctl_user_field { CTL_USER_FIELD_USERNAME = 1, CTL_USER_FIELD_GLOBAL_NAME = 2, CTL_USER_FIELD_EMAIL = 4, CTL_USER_FIELD_FLAGS = 8 };
+enum ctl_user_field {
+    CTL_USER_FIELD_USERNAME = 1,
+    CTL_USER_FIELD_GLOBAL_NAME = 2,
+    CTL_USER_FIELD_EMAIL = 4,
+    CTL_USER_FIELD_FLAGS = 8
+};
 
 /* ---- answers ---- */
 
 struct ctl_answer {
     enum nx_err verdict;
     union {
-        struct ctl_user_row user;     /**< USER_CREATE (id, created_ms), USER_BY_NAME, USER_GET, USER_UPDATE */
-        struct ctl_login_row login;   /**< LOGIN_CREATE, LOGIN_ROTATE (sid and user_id; with NX_E_AUTH and sid != 0: revoke it) */
+        struct ctl_user_row user; /**< USER_CREATE (id, created_ms), USER_BY_NAME, USER_GET, USER_UPDATE */
+        struct ctl_login_row
+            login; /**< LOGIN_CREATE, LOGIN_ROTATE (sid and user_id; with NX_E_AUTH and sid != 0: revoke it) */
         struct ctl_invite_row invite; /**< INVITE_GET, INVITE_USE (also with NX_E_CONFLICT), INVITE_DELETE */
         struct ctl_stats_row stats;
         struct {
             uint64_t id;
             uint64_t seq;
-            bool is_duplicate; /**< the nonce was known: id and seq are those of the first message; content in row */
+            bool
+                is_duplicate; /**< the nonce was known: id and seq are those of the first message; content in row */
             struct ctl_message_row row;
         } message; /**< MESSAGE_CREATE, MESSAGE_EDIT, MESSAGE_DELETE, MESSAGE_GET */
         struct {

@@ -1,6 +1,7 @@
 #include "control/node/seed.h"
 
 #include "control/core/apply.h"
+#include "engine/base/assert.h"
 #include "engine/crypto/random.h"
 #include "engine/crypto/token.h"
 #include "engine/perm/preset.h"
@@ -147,6 +148,7 @@ static bool question_send(struct ctld_admin *admin, uint32_t index)
     } else if (seed->phase == GUILDS) {
         guild_fill(admin, item, wall_ms);
     } else {
+        NX_ASSERT(seed->guilds_count != 0); /* checked when the command began */
         item->store.question.kind = CTL_ASK_MEMBER_ADD;
         item->store.question.member_add =
             (struct ctl_member_row){.guild_id = seed->guilds[index % seed->guilds_count].guild_id,

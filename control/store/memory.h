@@ -23,6 +23,6 @@ enum store_memory_fault {
 extern const struct store_backend store_memory_backend;
 
 /** Lets the next `commits` commits of a memory store end with `fault`, whatever its seed says. */
-void store_memory_fail(struct store *store, enum store_memory_fault fault, uint32_t commits);
+void store_memory_fail(struct store *base, enum store_memory_fault fault, uint32_t commits);
 
 #endif

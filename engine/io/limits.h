@@ -7,10 +7,10 @@
 #define NX_IO_LIMITS_H
 
 enum {
-    NX_LOOP_STREAMS_MAX = 16384,         /**< default of config.streams_max */
-    NX_LOOP_STREAMS_CAP = 1 << 20,       /**< largest config.streams_max; slot numbers travel in 24 bits */
-    NX_LOOP_SLOTS_EXTRA = 64,            /**< slots beside streams: listeners, mailboxes, signals */
-    NX_LOOP_FILES_SPARE = 128,           /**< descriptors of a process that are no streams: logs, rings, databases */
+    NX_LOOP_STREAMS_MAX = 16384,   /**< default of config.streams_max */
+    NX_LOOP_STREAMS_CAP = 1 << 20, /**< largest config.streams_max; slot numbers travel in 24 bits */
+    NX_LOOP_SLOTS_EXTRA = 64,      /**< slots beside streams: listeners, mailboxes, signals */
+    NX_LOOP_FILES_SPARE = 128, /**< descriptors of a process that are no streams: logs, rings, databases */
     NX_LOOP_RECEIVE_BUFFERS = 1024,      /**< shared receive buffers: what can arrive between two turns */
     NX_LOOP_RECEIVE_BUFFERS_CAP = 32768, /**< the kernel's limit of one buffer ring */
     NX_LOOP_RECEIVE_BUFFER_SIZE = 4096,  /**< bytes */
@@ -22,17 +22,17 @@ enum {
     NX_LOOP_CQ_ENTRIES_MIN = 4096,  /**< completions that can wait; grows with streams_max */
     NX_LOOP_CQ_ENTRIES_MAX = 65536, /**< beyond it the kernel keeps them on its own list */
     NX_LOOP_LISTENERS_MAX = 16,
-    NX_LISTENER_BACKLOG = 4096,   /**< connections waiting in the kernel; net.core.somaxconn may cut it */
-    NX_LISTENER_RETRY_MS = 100,   /**< pause after accept found no descriptor or memory */
+    NX_LISTENER_BACKLOG = 4096,    /**< connections waiting in the kernel; net.core.somaxconn may cut it */
+    NX_LISTENER_RETRY_MS = 100,    /**< pause after accept found no descriptor or memory */
     NX_STREAM_SEND_BUFFER = 65536, /**< SO_SNDBUF (the kernel doubles it): bounds what a slow reader costs */
     NX_STREAM_NOTSENT_LOWAT = 16384, /**< bytes not yet sent above which a stream is not writable */
-    NX_MAILBOX_MAIL_MAX = 4096,   /**< letters waiting in one box, a power of two */
-    NX_MAILBOX_TURN_MAX = 256,    /**< letters received in one turn */
+    NX_MAILBOX_MAIL_MAX = 4096,      /**< letters waiting in one box, a power of two */
+    NX_MAILBOX_TURN_MAX = 256,       /**< letters received in one turn */
     NX_WORKER_THREADS_MAX = 64,
-    NX_TLS_INPUT_MAX = 65536,     /**< ciphertext fed and not yet read: four records */
-    NX_TLS_OUTPUT_MAX = 1 << 20,  /**< ciphertext not yet taken */
-    NX_MEM_PURPOSES_MAX = 64,     /**< lines of the memory bill */
-    NX_LOGGER_LOGS_MAX = 256,     /**< logs one logger drains */
+    NX_TLS_INPUT_MAX = 65536,    /**< ciphertext fed and not yet read: four records */
+    NX_TLS_OUTPUT_MAX = 1 << 20, /**< ciphertext not yet taken */
+    NX_MEM_PURPOSES_MAX = 64,    /**< lines of the memory bill */
+    NX_LOGGER_LOGS_MAX = 256,    /**< logs one logger drains */
     NX_SHARD_COUNT_MAX = 256
 };
 

@@ -40,16 +40,17 @@ struct nx_loop_config {
 
 /** Counters since open, plain integers of the loop's thread: the material of metrics and of the ratchet tests. */
 struct nx_loop_stats {
-    uint64_t enters;            /**< system calls made by the loop itself */
-    uint64_t turns;             /**< turns of the loop */
-    uint64_t completions;       /**< completions reaped */
-    uint64_t accepts;           /**< connections accepted */
-    uint64_t receives;          /**< receive completions with data */
-    uint64_t received_bytes;    /**< bytes received */
-    uint64_t sends;             /**< commits submitted */
-    uint64_t sent_bytes;        /**< bytes the kernel took */
-    uint64_t sends_short;       /**< commits the kernel took only in part, or not at all */
-    uint64_t sends_blocked;     /**< attempts refused because the stream was blocked; stays 0 when owners behave */
+    uint64_t enters;         /**< system calls made by the loop itself */
+    uint64_t turns;          /**< turns of the loop */
+    uint64_t completions;    /**< completions reaped */
+    uint64_t accepts;        /**< connections accepted */
+    uint64_t receives;       /**< receive completions with data */
+    uint64_t received_bytes; /**< bytes received */
+    uint64_t sends;          /**< commits submitted */
+    uint64_t sent_bytes;     /**< bytes the kernel took */
+    uint64_t sends_short;    /**< commits the kernel took only in part, or not at all */
+    uint64_t
+        sends_blocked; /**< attempts refused because the stream was blocked; stays 0 when owners behave */
     uint64_t buffers_exhausted; /**< receives that found no shared buffer and were re-armed */
     uint64_t stale_completions; /**< completions dropped because their generation was gone */
     uint64_t slices_cut;        /**< slices that ended by budget with BULK work left */
@@ -104,7 +105,8 @@ nx_time nx_loop_now(const struct nx_loop *loop);
 int64_t nx_loop_wall_ms(const struct nx_loop *loop);
 
 /** Prepares `task`; it sleeps until woken. */
-void nx_loop_task_init(struct nx_loop_task *task, enum nx_loop_class class, bool (*run)(void *context), void *context);
+void nx_loop_task_init(struct nx_loop_task *task, enum nx_loop_class class, bool (*run)(void *context),
+                       void *context);
 
 /** Wakes `task`: it runs in this turn if its class is still to come, else in the next. No effect when awake. */
 void nx_loop_task_wake(struct nx_loop *loop, struct nx_loop_task *task);

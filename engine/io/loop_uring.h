@@ -144,16 +144,38 @@ void nx_loop_waker_close(struct nx_loop_waker *waker);
 void nx_loop_waker_ring(struct nx_loop *loop, struct nx_loop_waker *waker);
 
 /* What the kinds do with their completions and wants; `slot` is theirs and alive. */
+
+/** A completion of a stream's operation. */
 void nx_stream_completed(struct nx_loop *loop, uint32_t slot, const struct nx_uring_done *done);
+
+/** The stream's commit of this slice was submitted and its fate is known: tells the owner. */
 void nx_stream_resolved(struct nx_loop *loop, struct nx_stream *stream);
+
+/** Puts the operation `want` of a stream to the ring. */
 void nx_stream_put(struct nx_loop *loop, uint32_t slot, uint16_t want);
+
+/** Returns whether nothing of `stream` is committed or blocked, so that a FIN overtakes no byte. */
 bool nx_stream_may_shutdown(const struct nx_stream *stream);
+
+/** The stream's last operation is done: its slot is free and its owner may be told. */
 void nx_stream_finished(struct nx_loop *loop, uint32_t slot);
+
+/** A completion of a listener's accept. */
 void nx_listener_completed(struct nx_loop *loop, uint32_t slot, const struct nx_uring_done *done);
+
+/** Puts a listener's accept to the ring. */
 void nx_listener_put(struct nx_loop *loop, uint32_t slot);
-void nx_listener_retry(void *loop);
+
+/** Timer: listeners that were out of descriptors try again. */
+void nx_listener_retry(void *context);
+
+/** A letter rang the mailbox in `slot`. */
 void nx_mailbox_completed(struct nx_loop *loop, uint32_t slot);
+
+/** A ring of another loop's mailbox failed: rings it by its other bell. */
 void nx_mailbox_lost(struct nx_loop *loop, const struct nx_uring_tag *tag);
+
+/** A completion of a signal descriptor's read. */
 void nx_signal_completed(struct nx_loop *loop, uint32_t slot, const struct nx_uring_done *done);
 
 #endif

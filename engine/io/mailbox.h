@@ -14,7 +14,8 @@
 
 /** A letter; embedded in what is sent. */
 struct nx_mail {
-    void (*receive)(struct nx_mail *mail, void *context); /**< runs on the receiving loop with the box's context */
+    void (*receive)(struct nx_mail *mail,
+                    void *context); /**< runs on the receiving loop with the box's context */
 };
 
 struct nx_mailbox;

@@ -85,11 +85,14 @@ struct nx_listener {
  * Returns NX_OK; NX_E_IN_USE when another process listens there; NX_E_AUTH without the right to bind; NX_E_MALFORMED for
  * a path that is too long; NX_E_IO otherwise.
  */
-NX_MUST_USE enum nx_err nx_listener_bind(const struct nx_endpoint *where, bool is_shared, int *fd, struct nx_addr *bound);
+NX_MUST_USE enum nx_err nx_listener_bind(const struct nx_endpoint *where, bool is_shared, int *fd,
+                                         struct nx_addr *bound);
 
 /** Starts accepting on `where`. Returns NX_OK or what nx_listener_bind() returns. */
-NX_MUST_USE enum nx_err nx_listener_open(struct nx_loop *loop, struct nx_listener *listener, const struct nx_endpoint *where,
-                                         void (*on_accept)(void *context, struct nx_accepted *accepted), void *context);
+NX_MUST_USE enum nx_err nx_listener_open(struct nx_loop *loop, struct nx_listener *listener,
+                                         const struct nx_endpoint *where,
+                                         void (*on_accept)(void *context, struct nx_accepted *accepted),
+                                         void *context);
 
 /** Stops (true) or restarts (false) accepting; connections wait in the kernel's backlog meanwhile. */
 void nx_listener_pause(struct nx_listener *listener, bool is_paused);
@@ -101,15 +104,17 @@ void nx_listener_close(struct nx_listener *listener);
  * Adopts an accepted connection: receiving begins. Sets a small send buffer and TCP_NOTSENT_LOWAT on TCP.
  * Returns NX_OK; NX_E_FULL when streams_max is reached (the connection is then closed by the caller returning).
  */
-NX_MUST_USE enum nx_err nx_stream_accept(struct nx_stream *stream, struct nx_loop *loop, struct nx_accepted *accepted,
-                                         const struct nx_stream_events *on, void *context);
+NX_MUST_USE enum nx_err nx_stream_accept(struct nx_stream *stream, struct nx_loop *loop,
+                                         struct nx_accepted *accepted, const struct nx_stream_events *on,
+                                         void *context);
 
 /**
  * Starts connecting; on->connected or on->closed follows. `source` (may be NULL) is the local address to bind.
  * Returns NX_OK; NX_E_FULL when streams_max is reached; NX_E_IO when no socket could be made or bound.
  */
-NX_MUST_USE enum nx_err nx_stream_connect(struct nx_stream *stream, struct nx_loop *loop, const struct nx_endpoint *where,
-                                          const struct nx_addr *source, const struct nx_stream_events *on, void *context);
+NX_MUST_USE enum nx_err nx_stream_connect(struct nx_stream *stream, struct nx_loop *loop,
+                                          const struct nx_endpoint *where, const struct nx_addr *source,
+                                          const struct nx_stream_events *on, void *context);
 
 /**
  * Returns room for `size` bytes (at most NX_STREAM_RESERVE_MAX) in the send slab, or NULL when the stream is blocked,

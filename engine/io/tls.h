@@ -24,8 +24,8 @@ enum { NX_TLS_WHY_SIZE = 256 };
  * Returns NX_OK; NX_E_IO when a file cannot be read; NX_E_MALFORMED when it does not parse or key and certificate do
  * not match; `why` receives the reason.
  */
-NX_MUST_USE enum nx_err nx_tls_context_open(struct nx_tls_context **out, const char *certificate_path, const char *key_path,
-                                            char why[NX_TLS_WHY_SIZE]);
+NX_MUST_USE enum nx_err nx_tls_context_open(struct nx_tls_context **out, const char *certificate_path,
+                                            const char *key_path, char why[NX_TLS_WHY_SIZE]);
 
 /** Opens a client context; `is_verified` false accepts any certificate (load tests on loopback only). */
 NX_MUST_USE enum nx_err nx_tls_context_open_client(struct nx_tls_context **out, bool is_verified);
@@ -37,7 +37,8 @@ NX_MUST_USE enum nx_err nx_tls_context_reload(struct nx_tls_context *context, ch
 void nx_tls_context_close(struct nx_tls_context *context);
 
 /** Opens a session; `server_name` (client only) may be NULL. Returns NX_OK; NX_E_NO_MEMORY. */
-NX_MUST_USE enum nx_err nx_tls_open(struct nx_tls **out, struct nx_tls_context *context, const char *server_name);
+NX_MUST_USE enum nx_err nx_tls_open(struct nx_tls **out, struct nx_tls_context *context,
+                                    const char *server_name);
 
 /** Frees the session and wipes its keys. */
 void nx_tls_close(struct nx_tls *tls);

@@ -15,7 +15,7 @@ struct nx_worker;
 
 /** One piece of work. */
 struct nx_job {
-    struct nx_list_link link;        /**< the pool's */
+    struct nx_list_link link;         /**< the pool's */
     void (*run)(struct nx_job *job);  /**< on a worker thread; may block */
     void (*done)(struct nx_job *job); /**< on the loop's thread, exactly once */
     struct nx_loop *loop;             /**< the pool's */
@@ -30,7 +30,8 @@ struct nx_worker_config {
 };
 
 /** Starts the threads. Returns NX_OK; NX_E_NO_MEMORY when threads or memory are not to be had. */
-NX_MUST_USE enum nx_err nx_worker_open(struct nx_worker **out, struct nx_loop *loop, const struct nx_worker_config *config);
+NX_MUST_USE enum nx_err nx_worker_open(struct nx_worker **out, struct nx_loop *loop,
+                                       const struct nx_worker_config *config);
 
 /** Waits for running jobs and ends the threads; jobs still waiting are dropped without done(). */
 void nx_worker_close(struct nx_worker *worker);

@@ -201,6 +201,7 @@ enum nx_err gw_guild_channel_set(struct gw_guilds *guilds, uint32_t guild, uint6
         channel->view[i] = 0;
     }
     for (size_t i = 0; i < bytes; i++) {
+        NX_ASSERT(channel->view != NULL); /* made for the size of `view` above */
         channel->view[i / 8] |= (uint64_t)view.at[i] << (i % 8 * 8);
     }
     channel->type = type;
@@ -310,7 +311,7 @@ enum nx_err gw_guild_subscribe(struct gw_guilds *guilds, struct gw_sessions *ses
     unsubscribe(guilds, session, slot);
     member->flags = (channels != NULL ? GW_MEMBER_SELECTIVE : 0U) | (wants_members ? GW_MEMBER_MEMBERS : 0U);
     member->channel = channels_count != 0 ? channels[0] : GW_GUILD_NONE;
-    for (uint32_t i = 0; i < channels_count; i++) {
+    for (uint32_t i = 0; channels != NULL && i < channels_count; i++) {
         const enum nx_err err = gw_session_channel_add(sessions, session, channels[i]);
         if (err != NX_OK) {
             return err;

@@ -45,6 +45,7 @@ void *gw_slab_take(struct gw_slab *slab)
         slab->total_count += slab->slab_blocks;
     }
     void *block = slab->free_first;
+    NX_ASSERT(block != NULL); /* a slab has at least one block */
     slab->free_first = *(void **)block;
     slab->used_count++;
     return block;

@@ -6,36 +6,38 @@
 #include <stdio.h>
 
 /* Fills a message with recognisable values, encodes, takes the frame off, decodes and compares the encodings. */
-#define NX_BUS(NAME, name, number, link, text)                                                                         \
-    static void check_##name(void)                                                                                     \
-    {                                                                                                                  \
-        struct nx_bus_##name in = {0};                                                                                 \
-        uint64_t fill = 0x1122334455667788;                                                                            \
+#define NX_BUS(NAME, name, number, link, text)                                                               \
+    static void check_##name(void)                                                                           \
+    {                                                                                                        \
+        struct nx_bus_##name in = {0};                                                                       \
+        uint64_t fill = 0x1122334455667788;                                                                  \
         (void)fill;
 #define NX_BUS_U8(name, field)    in.field = (uint8_t)(fill += 3);
 #define NX_BUS_U16(name, field)   in.field = (uint16_t)(fill += 5);
 #define NX_BUS_U32(name, field)   in.field = (uint32_t)(fill += 7);
 #define NX_BUS_U64(name, field)   in.field = (fill += 11);
 #define NX_BUS_BYTES(name, field) in.field = nx_bytes_text("body of " #field);
-#define NX_BUS_END(name)                                                                                               \
-    uint8_t first[512], second[512];                                                                                   \
-    struct nx_writer w = nx_writer_init(first, sizeof(first));                                                         \
-    nx_bus_##name##_put(&w, &in);                                                                                      \
-    CHECK(nx_writer_ok(&w) && w.size == nx_bus_##name##_size(&in), #name ": size");                                    \
-    struct nx_bus_frame frame;                                                                                         \
-    CHECK(nx_bus_frame_take(nx_writer_bytes(&w), &frame) == NX_OK, #name ": frame");                                   \
-    CHECK(frame.size == w.size, #name ": frame size");                                                                 \
-    struct nx_bus_##name out;                                                                                          \
-    CHECK(nx_bus_##name##_get(frame.payload, &out) == NX_OK, #name ": decode");                                        \
-    struct nx_writer again = nx_writer_init(second, sizeof(second));                                                   \
-    nx_bus_##name##_put(&again, &out);                                                                                 \
-    CHECK(nx_bytes_equal(nx_writer_bytes(&w), nx_writer_bytes(&again)), #name ": changed on the way");                 \
-    for (size_t size = 0; size < w.size; size++) {                                                                     \
-        struct nx_writer small = nx_writer_init(second, size);                                                         \
-        nx_bus_##name##_put(&small, &in);                                                                              \
-        CHECK(!nx_writer_ok(&small) && small.size == 0, #name ": half a frame written into %zu bytes", size);          \
-        CHECK(nx_bus_frame_take(nx_bytes_of(first, size), &frame) == NX_E_TRUNCATED, #name ": cut at %zu", size);      \
-    }                                                                                                                  \
+#define NX_BUS_END(name)                                                                                     \
+    uint8_t first[512], second[512];                                                                         \
+    struct nx_writer w = nx_writer_init(first, sizeof(first));                                               \
+    nx_bus_##name##_put(&w, &in);                                                                            \
+    CHECK(nx_writer_ok(&w) && w.size == nx_bus_##name##_size(&in), #name ": size");                          \
+    struct nx_bus_frame frame;                                                                               \
+    CHECK(nx_bus_frame_take(nx_writer_bytes(&w), &frame) == NX_OK, #name ": frame");                         \
+    CHECK(frame.size == w.size, #name ": frame size");                                                       \
+    struct nx_bus_##name out;                                                                                \
+    CHECK(nx_bus_##name##_get(frame.payload, &out) == NX_OK, #name ": decode");                              \
+    struct nx_writer again = nx_writer_init(second, sizeof(second));                                         \
+    nx_bus_##name##_put(&again, &out);                                                                       \
+    CHECK(nx_bytes_equal(nx_writer_bytes(&w), nx_writer_bytes(&again)), #name ": changed on the way");       \
+    for (size_t size = 0; size < w.size; size++) {                                                           \
+        struct nx_writer small = nx_writer_init(second, size);                                               \
+        nx_bus_##name##_put(&small, &in);                                                                    \
+        CHECK(!nx_writer_ok(&small) && small.size == 0, #name ": half a frame written into %zu bytes",       \
+              size);                                                                                         \
+        CHECK(nx_bus_frame_take(nx_bytes_of(first, size), &frame) == NX_E_TRUNCATED, #name ": cut at %zu",   \
+              size);                                                                                         \
+    }                                                                                                        \
     }
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
