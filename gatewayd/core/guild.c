@@ -310,7 +310,7 @@ enum nx_err gw_guild_subscribe(struct gw_guilds *guilds, struct gw_sessions *ses
     }
     unsubscribe(guilds, session, slot);
     member->flags = (channels != NULL ? GW_MEMBER_SELECTIVE : 0U) | (wants_members ? GW_MEMBER_MEMBERS : 0U);
-    member->channel = channels_count != 0 ? channels[0] : GW_GUILD_NONE;
+    member->channel = channels != NULL && channels_count != 0 ? channels[0] : GW_GUILD_NONE;
     for (uint32_t i = 0; channels != NULL && i < channels_count; i++) {
         const enum nx_err err = gw_session_channel_add(sessions, session, channels[i]);
         if (err != NX_OK) {
