@@ -57,55 +57,21 @@ void gw_fanout_mark_urgent(struct gw_fanout *fanout, struct gw_session *session)
 struct gw_session *gw_fanout_next(struct gw_fanout *fanout, bool is_urgent)
 {
     struct gw_queue *queue = is_urgent ? &fanout->urgent : &fanout->dirty;
-    if (queue->first == GW_SESSION_NONE) {
-        return NULL;
+    while (queue->first != GW_SESSION_NONE) {
+        struct gw_session *session = gw_session_at(fanout->sessions, queue->first);
+        queue->first = is_urgent ? session->next_urgent : session->next_dirty;
+        if (queue->first == GW_SESSION_NONE) {
+            queue->last = GW_SESSION_NONE;
+        } else if (!is_urgent) {
+            __builtin_prefetch(gw_session_at(fanout->sessions, queue->first));
+        }
+        queue->count--;
+        session->flags &= (uint8_t) ~(is_urgent ? GW_SESSION_URGENT : GW_SESSION_DIRTY);
+        if (session->conn != GW_SESSION_NONE) {
+            return session;
+        }
     }
-    struct gw_session *session = gw_session_at(fanout->sessions, queue->first);
-    queue->first = is_urgent ? session->next_urgent : session->next_dirty;
-    if (queue->first == GW_SESSION_NONE) {
-        queue->last = GW_SESSION_NONE;
-    } else if (!is_urgent) {
-        __builtin_prefetch(gw_session_at(fanout->sessions, queue->first));
-    }
-    queue->count--;
-    session->flags &= (uint8_t) ~(is_urgent ? GW_SESSION_URGENT : GW_SESSION_DIRTY);
-    return session;
-}
-
-static void unlink_from(struct gw_fanout *fanout, struct gw_queue *queue, struct gw_session *session,
-                        bool is_urgent)
-{
-    uint32_t before = GW_SESSION_NONE;
-    uint32_t at = queue->first;
-    while (at != GW_SESSION_NONE && at != session->index) {
-        const struct gw_session *other = gw_session_at(fanout->sessions, at);
-        before = at;
-        at = is_urgent ? other->next_urgent : other->next_dirty;
-    }
-    NX_ASSERT(at == session->index);
-    const uint32_t next = is_urgent ? session->next_urgent : session->next_dirty;
-    if (before == GW_SESSION_NONE) {
-        queue->first = next;
-    } else if (is_urgent) {
-        gw_session_at(fanout->sessions, before)->next_urgent = next;
-    } else {
-        gw_session_at(fanout->sessions, before)->next_dirty = next;
-    }
-    if (queue->last == session->index) {
-        queue->last = before;
-    }
-    queue->count--;
-}
-
-void gw_fanout_forget(struct gw_fanout *fanout, struct gw_session *session)
-{
-    if ((session->flags & GW_SESSION_DIRTY) != 0) {
-        unlink_from(fanout, &fanout->dirty, session, false);
-    }
-    if ((session->flags & GW_SESSION_URGENT) != 0) {
-        unlink_from(fanout, &fanout->urgent, session, true);
-    }
-    session->flags &= (uint8_t) ~(GW_SESSION_DIRTY | GW_SESSION_URGENT);
+    return NULL;
 }
 
 void gw_fanout_doom(struct gw_fanout *fanout, struct gw_session *session, uint16_t code, const char *reason)

@@ -103,11 +103,9 @@ void gw_fanout_mark(struct gw_fanout *fanout, struct gw_session *session);
 /** Puts `session` on the list of those that are flushed first. */
 void gw_fanout_mark_urgent(struct gw_fanout *fanout, struct gw_session *session);
 
-/** Takes the next session off the urgent list, or with `is_urgent` false off the other one; NULL when it is empty. */
+/** Takes the next session off the urgent list, or with `is_urgent` false off the other one; NULL when it is empty. Those whose
+ *  connection is gone are passed over. */
 struct gw_session *gw_fanout_next(struct gw_fanout *fanout, bool is_urgent);
-
-/** Takes `session` off both lists. Cost: linear in the lists. */
-void gw_fanout_forget(struct gw_fanout *fanout, struct gw_session *session);
 
 /** Ends a session's connection: a close frame with `code` is owed, nothing else is sent. `reason` is static or NULL. */
 void gw_fanout_doom(struct gw_fanout *fanout, struct gw_session *session, uint16_t code, const char *reason);

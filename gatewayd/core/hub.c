@@ -76,7 +76,7 @@ struct gw_session *gw_hub_connect(struct gw_hub *hub, nx_time now, uint32_t conn
     }
     hub->metrics.connections_total++;
     session->conn = conn;
-    session->flags = is_compressed ? GW_SESSION_COMPRESSED : 0;
+    session->flags |= is_compressed ? GW_SESSION_COMPRESSED : 0;
     session->is_loopback = is_loopback;
     session->owed = GW_OWED_HELLO;
     session->heard_at = now;
@@ -144,7 +144,6 @@ static void over(struct gw_hub *hub, struct gw_session *session, struct gw_verdi
     unguard(hub, session);
     nx_wheel_cancel(&hub->wheel, &session->timer);
     gw_hub_leave_all(hub, session);
-    gw_fanout_forget(&hub->fanout, session);
     gw_session_give(&hub->sessions, session);
 }
 
@@ -178,7 +177,6 @@ void gw_hub_disconnect(struct gw_hub *hub, nx_time now, struct gw_session *sessi
         over(hub, session, out);
         return;
     }
-    gw_fanout_forget(&hub->fanout, session);
     unguard(hub, session);
     session->conn = GW_SESSION_NONE;
     session->flags &= (uint8_t) ~(GW_SESSION_BLOCKED | GW_SESSION_DOOMED | GW_SESSION_COMMITTED |

@@ -167,10 +167,9 @@ static void attach(struct gw_hub *hub, struct gw_session *session, struct gw_ses
     const uint8_t of_conn = GW_SESSION_COMPRESSED | GW_SESSION_BLOCKED | GW_SESSION_COMMITTED;
     const uint8_t old_flags = target->flags & of_conn;
     const bool was_cut = target->cut != GW_CUT_NONE;
-    gw_fanout_forget(&hub->fanout, target);
-    gw_fanout_forget(&hub->fanout, session);
     target->conn = session->conn;
-    target->flags = (uint8_t)((target->flags & GW_SESSION_HOLD) | (session->flags & of_conn));
+    target->flags =
+        (uint8_t)((target->flags & (GW_SESSION_HOLD | GW_SESSION_LISTED)) | (session->flags & of_conn));
     target->is_guarded = session->is_guarded;
     target->addr_key = session->addr_key;
     target->is_loopback = session->is_loopback;
@@ -197,7 +196,7 @@ static void attach(struct gw_hub *hub, struct gw_session *session, struct gw_ses
     session->conn = old_conn;
     out->session = target;
     if (old_conn != GW_SESSION_NONE) {
-        session->flags = old_flags;
+        session->flags = (uint8_t)((session->flags & GW_SESSION_LISTED) | old_flags);
         session->owed = 0;
         session->cut = GW_CUT_NONE;
         session->commit_size = commit_size;

@@ -79,7 +79,7 @@ static bool grow(struct gw_sessions *sessions)
     sessions->slabs[sessions->slabs_count++] = slab;
     for (uint32_t i = GW_SESSION_SLAB; i-- > 0;) {
         slab[i].index = first + i;
-        slab[i].next_dirty = sessions->free_first;
+        slab[i].next_of_user = sessions->free_first;
         sessions->free_first = first + i;
     }
     return true;
@@ -92,12 +92,13 @@ struct gw_session *gw_session_take(struct gw_sessions *sessions)
         return NULL;
     }
     struct gw_session *session = gw_session_at(sessions, sessions->free_first);
-    sessions->free_first = session->next_dirty;
+    sessions->free_first = session->next_of_user;
     const uint32_t generation = session->generation + 1 != 0 ? session->generation + 1 : 1;
     *session = (struct gw_session){.index = session->index,
                                    .generation = generation,
-                                   .next_dirty = GW_SESSION_NONE,
-                                   .next_urgent = GW_SESSION_NONE,
+                                   .next_dirty = session->next_dirty,
+                                   .flags = session->flags & GW_SESSION_LISTED,
+                                   .next_urgent = session->next_urgent,
                                    .unsent_limit = GW_UNSENT_SIZE_MAX,
                                    .next_of_user = GW_SESSION_NONE,
                                    .conn = GW_SESSION_NONE,
@@ -115,8 +116,7 @@ struct gw_session *gw_session_take(struct gw_sessions *sessions)
 void gw_session_give(struct gw_sessions *sessions, struct gw_session *session)
 {
     NX_ASSERT(session->state != GW_SESSION_FREE && session->refs_count == 0);
-    NX_ASSERT((session->flags & (GW_SESSION_DIRTY | GW_SESSION_URGENT)) == 0 &&
-              !nx_wheel_is_set(&session->timer));
+    NX_ASSERT(!nx_wheel_is_set(&session->timer));
     gw_session_user_remove(sessions, session);
     refs_drop(sessions, session);
     gw_session_burst_close(sessions, session);
@@ -129,7 +129,9 @@ void gw_session_give(struct gw_sessions *sessions, struct gw_session *session)
     sessions->counts[session->state]--;
     sessions->count--;
     session->state = GW_SESSION_FREE;
-    session->next_dirty = sessions->free_first;
+    session->conn = GW_SESSION_NONE;
+    session->flags &= GW_SESSION_LISTED;
+    session->next_of_user = sessions->free_first;
     sessions->free_first = session->index;
 }
 

@@ -151,13 +151,16 @@ struct gw_session {
 _Static_assert(offsetof(struct gw_session, commit_size) <= 64,
                "a delivery touches one cache line of a session");
 
+/** Being on a list outlives the connection, and even the session: whoever takes a session off one looks again. */
+enum { GW_SESSION_LISTED = GW_SESSION_DIRTY | GW_SESSION_URGENT };
+
 /** The sessions of a shard. */
 struct gw_sessions {
     struct gw_memory memory;        /**< given */
     struct gw_session *slabs[1024]; /**< owned */
     uint32_t slabs_count;
     uint32_t capacity_max;                    /**< given: sessions there may be */
-    uint32_t free_first;                      /**< linked by next_dirty */
+    uint32_t free_first;                      /**< linked by next_of_user */
     uint32_t count;                           /**< slots taken */
     uint32_t counts[GW_SESSION_DETACHED + 1]; /**< per state */
     struct gw_index users;                    /**< user id -> first session */

@@ -187,7 +187,7 @@ static void on_rt_frame(void *context, const struct nx_bus_frame *frame)
     }
     if (!shard->bus.is_paused && gw_fanout_is_behind(&shard->hub.fanout)) {
         shard->bus.is_paused = true;
-        nx_stream_pause(&shard->bus.rt.stream, true);
+        nx_link_pause(&shard->bus.rt, true);
     }
 }
 
@@ -195,9 +195,7 @@ void gw_bus_link_relax(struct gw_shard *shard)
 {
     if (shard->bus.is_paused && !gw_fanout_is_behind(&shard->hub.fanout)) {
         shard->bus.is_paused = false;
-        if (shard->bus.is_rt_open) {
-            nx_stream_pause(&shard->bus.rt.stream, false);
-        }
+        nx_link_pause(&shard->bus.rt, false);
     }
 }
 

@@ -228,8 +228,12 @@ static void on_drain(void *context)
     close_conns(shard, true);
     gw_shard_kick(shard);
     if (shard->conns_count == 0 || left_ms <= 0) {
-        nx_loop_stop(shard->loop);
-        return;
+        /* The links go last: control has heard of every session that ended. */
+        gw_bus_link_close(shard);
+        if (!shard->bus.is_rt_open && !shard->bus.is_bulk_open) {
+            nx_loop_stop(shard->loop);
+            return;
+        }
     }
     nx_timer_set_ms(shard->loop, &shard->drain, GW_DRAIN_STEP_MS);
 }

@@ -221,7 +221,8 @@ TEST(fanout, membership_changes_between_slices_lose_and_double_nothing)
                 while (got[same] != 0 && got[same] == want[same]) {
                     same++;
                 }
-                CHECK(strcmp(got, want) == 0, "seed %u session %d: %s wanted %s", seed, i, got + same, want + same);
+                CHECK(strcmp(got, want) == 0, "seed %u session %d: %s wanted %s", seed, i, got + same,
+                      want + same);
             }
         }
         close_shard(&s);

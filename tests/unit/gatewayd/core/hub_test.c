@@ -1,0 +1,379 @@
+/* Goal: what each payload does in each state; resume, replacement, moves between shards, hostile payloads.
+ * Method: a hub without sockets; control is played by bus messages; what a client would read is pulled as text. */
+#include "engine/wire/bus.h"
+#include "gatewayd/core/close_code.h"
+#include "gatewayd/core/hub.h"
+#include "tests/lib/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *take(void *context, size_t size)
+{
+    (void)context;
+    void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
+    memset(memory, 0, (size + 63) / 64 * 64);
+    return memory;
+}
+
+static void give(void *context, void *memory, size_t size)
+{
+    (void)context;
+    (void)size;
+    free(memory);
+}
+
+enum { WALL_MS = 1700000000 };
+static const int64_t wall_ms = (int64_t)WALL_MS * 1000;
+static const nx_time start = {1000000000};
+static struct gw_verdict verdict;
+
+#define BUS(hub, name, NAME, ...)                                                                            \
+    do {                                                                                                     \
+        const struct nx_bus_##name message_ = {__VA_ARGS__};                                                 \
+        uint8_t bytes_[65536];                                                                               \
+        struct nx_writer w_ = nx_writer_init(bytes_, sizeof(bytes_));                                        \
+        nx_bus_##name##_put(&w_, &message_);                                                                 \
+        struct nx_bus_frame frame_;                                                                          \
+        CHECK(nx_writer_ok(&w_) && nx_bus_frame_take(nx_writer_bytes(&w_), &frame_) == NX_OK, "frame");      \
+        CHECK(gw_hub_bus_input((hub), start, wall_ms, &frame_, &verdict) == NX_OK, #NAME);                   \
+    } while (0)
+
+static struct gw_hub *open_hub(uint16_t shard)
+{
+    struct gw_hub *hub = calloc(1, sizeof(*hub));
+    const struct gw_hub_config config = {.memory = {.take = take, .give = give},
+                                         .framelog_size = 1 << 20,
+                                         .shard = shard,
+                                         .sessions_max = 1000,
+                                         .has_rate_limits = true};
+    CHECK(gw_hub_init(hub, &config, start) == NX_OK, "hub");
+    const uint8_t secret[32] = {1, 2, 3};
+    BUS(hub, key, KEY, .kid = 1, .secret = nx_bytes_of(secret, 32), .state = 1);
+    BUS(hub, settings, SETTINGS, .rate_limits = 1, .url = nx_bytes_text("https://chat.example/"));
+    BUS(hub, synced, SYNCED, .boot = 1);
+    const uint8_t view = 0xff;
+    BUS(hub, guild_state, GUILD_STATE, .guild_id = 7);
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 70, .last_seq = 5,
+        .view = nx_bytes_of(&view, 1));
+    return hub;
+}
+
+static void close_hub(struct gw_hub *hub)
+{
+    gw_hub_fini(hub);
+    free(hub);
+}
+
+static const char *token(struct gw_hub *hub, uint64_t user, uint64_t sid, int64_t expires_s)
+{
+    static char text[512];
+    struct nx_writer w = nx_writer_init(text, sizeof(text) - 1);
+    const struct nx_token_claims claims = {.user_id = user,
+                                           .session_id = sid,
+                                           .issued_s = WALL_MS - 5000,
+                                           .expires_s = (uint64_t)(WALL_MS + expires_s),
+                                           .kind = NX_TOKEN_ACCESS};
+    CHECK(nx_token_sign(&hub->keys, &claims, &w) == NX_OK, "token");
+    text[w.size] = '\0';
+    return text;
+}
+
+/* Everything the session has to say, payloads joined by '|'; a close frame as #code. */
+static const char *heard(struct gw_hub *hub, struct gw_session *session)
+{
+    static char text[65536];
+    uint8_t wire[32768];
+    size_t length = 0;
+    size_t size;
+    while ((size = gw_output_write(&hub->output, session, wire, sizeof(wire))) != 0) {
+        gw_output_sent(&hub->output, session, size);
+        for (size_t at = 0; at < size;) {
+            const size_t header = wire[at + 1] < 126 ? 2 : 4;
+            const size_t payload = header == 2 ? wire[at + 1] : (size_t)wire[at + 2] << 8 | wire[at + 3];
+            if ((wire[at] & 15) == 8) {
+                length += (size_t)snprintf(text + length, sizeof(text) - length, "#%d|",
+                                           wire[at + 2] << 8 | wire[at + 3]);
+            } else {
+                memcpy(text + length, wire + at + header, payload);
+                length += payload;
+                text[length++] = '|';
+            }
+            at += header + payload;
+        }
+    }
+    text[length] = '\0';
+    return text;
+}
+
+static struct gw_session *say(struct gw_hub *hub, struct gw_session *session, const char *payload)
+{
+    gw_hub_input(hub, start, wall_ms, session, nx_bytes_text(payload), &verdict);
+    return verdict.session;
+}
+
+static struct gw_session *connect_one(struct gw_hub *hub, uint32_t conn)
+{
+    struct gw_session *session = gw_hub_connect(hub, start, conn, false, false);
+    CHECK(session != NULL, "connect");
+    CHECK(strcmp(heard(hub, session), "{\"op\":10,\"d\":{\"heartbeat_interval\":30000}}|") == 0, "HELLO");
+    return session;
+}
+
+static struct gw_session *identified(struct gw_hub *hub, uint32_t conn, uint64_t user, char *session_id)
+{
+    struct gw_session *session = connect_one(hub, conn);
+    char payload[1024];
+    snprintf(payload, sizeof(payload),
+             "{\"op\":2,\"d\":{\"token\":\"%s\",\"intents\":513,\"capabilities\":[\"resync\"]}}",
+             token(hub, user, user * 10, 900));
+    (void)say(hub, session, payload);
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.user_id == user, "asks control");
+    const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1};
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = user,
+        .sid = user * 10, .dispatches = 1, .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+    static const char ready[] = "\"t\":\"READY\",\"d\":{\"v\":10}}";
+    uint8_t tails[64] = {0, 0, 0, sizeof(ready) - 1};
+    memcpy(tails + 4, ready, sizeof(ready) - 1);
+    BUS(hub, session_ready, SESSION_READY, .session = gw_session_handle(session), .is_last = 1,
+        .tails = nx_bytes_of(tails, 4 + sizeof(ready) - 1));
+    const char *text = heard(hub, session);
+    const char *id = strstr(text, "\"session_id\":\"");
+    CHECK(id != NULL && strstr(text, "wss://chat.example/gateway") != NULL, "%s", text);
+    if (session_id != NULL) {
+        snprintf(session_id, 128, "%.*s", (int)strcspn(id + 14, "\""), id + 14);
+    }
+    return session;
+}
+
+static void publish(struct gw_hub *hub, const char *tail)
+{
+    BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 70, .intents = 1 << 9, .seq = 6,
+        .tail = nx_bytes_text(tail));
+    gw_fanout_settle_all(&hub->fanout);
+}
+
+static const char *resume_text(struct gw_hub *hub, uint64_t user, const char *id, unsigned seq,
+                               int64_t expires_s)
+{
+    static char payload[1024];
+    snprintf(payload, sizeof(payload), "{\"op\":6,\"d\":{\"token\":\"%s\",\"session_id\":\"%s\",\"seq\":%u}}",
+             token(hub, user, user * 10, expires_s), id, seq);
+    return payload;
+}
+
+TEST(hub, closes_with_the_documented_code)
+{
+    static const struct {
+        const char *payload;
+        const char *answer;
+    } cases[] = {
+        {"{\"op\":3,\"d\":{\"status\":\"online\"}}", "#4003|"},
+        {"{\"op\":64,\"d\":{\"guild_id\":\"7\"}}", "#4003|"},
+        {"{\"op\":99}", "#4001|"},
+        {"{\"op\":0}", "#4001|"},
+        {"{\"op\":11}", "#4001|"},
+        {"{\"op\":-1}", "#4002|"},
+        {"{\"op\":1e400}", "#4002|"},
+        {"{\"op\":\"2\"}", "#4002|"},
+        {"[]", "#4002|"},
+        {"", "#4002|"},
+        {"{\"op\":2,\"d\":null}", "#4002|"},
+        {"{\"op\":2,\"d\":{\"token\":\"\\ud800\",\"intents\":0}}", "#4002|"},
+        {"{\"op\":2,\"d\":{\"token\":\"a.b.c\",\"intents\":0}}", "#4004|"},
+        {"{\"op\":2,\"d\":{\"token\":\"a.b.c\",\"intents\":18014398509481984}}", "#4013|"},
+        {"{\"op\":6,\"d\":{\"token\":\"a.b.c\",\"session_id\":\"x\",\"seq\":1}}", "#4004|"},
+        {"{\"op\":1,\"d\":null}", "{\"op\":11}|"},
+        {"{\"op\":1,\"d\":5}", "#4007|"},
+        {"{\"op\":1,\"op\":1,\"d\":null,\"d\":null}", "{\"op\":11}|"},
+    };
+    struct gw_hub *hub = open_hub(0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gw_session *session = connect_one(hub, (uint32_t)i);
+        (void)say(hub, session, cases[i].payload);
+        const char *text = heard(hub, session);
+        CHECK(strcmp(text, cases[i].answer) == 0, "%s gave %s", cases[i].payload, text);
+        gw_hub_disconnect(hub, start, session, 0, &verdict);
+    }
+    CHECK(hub->sessions.count == 0, "all given back");
+    close_hub(hub);
+}
+
+TEST(hub, identify_twice_and_too_many_payloads_close)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    (void)say(hub, session, "{\"op\":2,\"d\":{\"token\":\"a.b.c\",\"intents\":0}}");
+    CHECK(strcmp(heard(hub, session), "#4005|") == 0, "twice");
+    session = identified(hub, 2, 43, NULL);
+    for (int i = 0; i < GW_OPS_PER_MINUTE - 1; i++) {
+        (void)say(hub, session, "{\"op\":4,\"d\":{}}");
+    }
+    CHECK((session->flags & GW_SESSION_DOOMED) == 0, "120 are allowed");
+    (void)say(hub, session, "{\"op\":4,\"d\":{}}");
+    CHECK(strcmp(heard(hub, session), "#4008|") == 0, "121 are not");
+    close_hub(hub);
+}
+
+TEST(hub, resumes_with_replay_and_replaces_a_live_connection)
+{
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    publish(hub, "\"t\":\"A\",\"d\":{}}");
+    CHECK(strcmp(heard(hub, session), "{\"op\":0,\"s\":2,\"t\":\"A\",\"d\":{}}|") == 0, "live");
+    gw_hub_disconnect(hub, start, session, 1006, &verdict);
+    CHECK(verdict.kind == GW_VERDICT_STATUS && session->state == GW_SESSION_DETACHED, "detached");
+    publish(hub, "\"t\":\"B\",\"d\":{}}");
+    struct gw_session *fresh = connect_one(hub, 2);
+    struct gw_session *now = say(hub, fresh, resume_text(hub, 42, id, 1, -100));
+    CHECK(now == session && verdict.ousted == NULL, "the same session, with an expired token");
+    const char *replay = "{\"op\":0,\"s\":2,\"t\":\"A\",\"d\":{}}|{\"op\":0,\"s\":3,\"t\":\"B\",\"d\":{}}|"
+                         "{\"op\":0,\"s\":4,\"t\":\"RESUMED\",\"d\":{}}|";
+    const char *text = heard(hub, now);
+    CHECK(strcmp(text, replay) == 0, "%s", text);
+    fresh = connect_one(hub, 3);
+    now = say(hub, fresh, resume_text(hub, 42, id, 4, 900));
+    CHECK(now == session && verdict.ousted == fresh && fresh->conn == 2 && now->conn == 3, "swapped");
+    CHECK(strcmp(heard(hub, fresh), "#4102|") == 0, "the old connection is told");
+    CHECK(strcmp(heard(hub, now), "{\"op\":0,\"s\":5,\"t\":\"RESUMED\",\"d\":{}}|") == 0,
+          "the new one goes on");
+    close_hub(hub);
+}
+
+TEST(hub, refuses_resumes_that_are_not_its_own)
+{
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    struct gw_session *other = connect_one(hub, 2);
+    (void)say(hub, other, resume_text(hub, 43, id, 1, 900));
+    CHECK(strcmp(heard(hub, other), "#4007|") == 0, "another user's session");
+    other = connect_one(hub, 3);
+    (void)say(hub, other, resume_text(hub, 42, id, 99, 900));
+    CHECK(strcmp(heard(hub, other), "#4007|") == 0, "a seq from the future");
+    CHECK(session->conn == 1 && (session->flags & GW_SESSION_DOOMED) == 0, "nothing happened to it");
+    other = connect_one(hub, 4);
+    (void)say(hub, other, resume_text(hub, 42, "nonsense", 1, 900));
+    CHECK(strcmp(heard(hub, other), "{\"op\":9,\"d\":false}|") == 0, "no seal");
+    BUS(hub, revoke, REVOKE, .user_id = 42, .sid = 420, .close_code = 4004);
+    CHECK(strcmp(heard(hub, session), "#4004|") == 0, "revoked");
+    other = connect_one(hub, 5);
+    (void)say(hub, other, resume_text(hub, 42, id, 1, 900));
+    CHECK(strcmp(heard(hub, other), "#4004|") == 0, "and stays so");
+    close_hub(hub);
+}
+
+TEST(hub, a_lost_session_is_restored_for_those_who_can_resync)
+{
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    gw_hub_disconnect(hub, start, session, 1000, &verdict);
+    CHECK(verdict.kind == GW_VERDICT_CLOSE, "1000 ends it");
+    struct gw_session *fresh = connect_one(hub, 2);
+    (void)say(hub, fresh, resume_text(hub, 42, id, 17, 900));
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_RESTORE &&
+              verdict.as.open.intents == 513,
+          "asks to restore");
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420);
+    CHECK(strcmp(heard(hub, fresh), "{\"op\":0,\"s\":18,\"t\":\"RESUMED\",\"d\":{}}|") == 0, "%s",
+          heard(hub, fresh));
+    /* Without the capability: op 9, and the connection may identify. */
+    strcpy(strrchr(id, '.'), ".0");
+    struct gw_session *bot = connect_one(hub, 3);
+    (void)say(hub, bot, resume_text(hub, 42, id, 17, 900));
+    CHECK(verdict.kind == GW_VERDICT_NONE && strcmp(heard(hub, bot), "{\"op\":9,\"d\":false}|") == 0, "op 9");
+    close_hub(hub);
+}
+
+TEST(hub, moves_a_session_to_another_shard_without_loss)
+{
+    struct gw_hub *a = open_hub(0);
+    struct gw_hub *b = open_hub(1);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    publish(a, "\"t\":\"A\",\"d\":{}}");
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    publish(a, "\"t\":\"B\",\"d\":{}}");
+    struct gw_session *fresh = connect_one(b, 2);
+    (void)say(b, fresh, resume_text(b, 42, id, 2, 900));
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_MOVE &&
+              verdict.as.open.old_shard == 0 && verdict.as.open.old_session == gw_session_handle(old),
+          "asks for a move");
+    const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1};
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420,
+        .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+    publish(b, "\"t\":\"C\",\"d\":{}}"); /* After OPENED and before the export. */
+    CHECK(strcmp(heard(b, fresh), "") == 0, "held back");
+    BUS(a, session_move, SESSION_MOVE, .session = gw_session_handle(old), .new_shard = 1,
+        .new_session = gw_session_handle(fresh));
+    CHECK(verdict.kind == GW_VERDICT_EXPORT && verdict.session == old, "export");
+    size_t size = 0;
+    uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    const char *text = heard(b, fresh);
+    CHECK(strcmp(text, "{\"op\":0,\"s\":3,\"t\":\"B\",\"d\":{}}|{\"op\":0,\"s\":4,\"t\":\"C\",\"d\":{}}|"
+                       "{\"op\":0,\"s\":5,\"t\":\"RESUMED\",\"d\":{}}|") == 0,
+          "%s", text);
+    /* Every prefix of an export is refused, not believed. */
+    for (size_t cut = 0; cut < size; cut++) {
+        struct gw_session *one = connect_one(b, 3);
+        (void)say(b, one, resume_text(b, 42, id, 2, 900));
+        BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(one), .user_id = 42, .sid = 420);
+        gw_hub_move_import(b, start, gw_session_handle(one), nx_bytes_of(bytes, cut));
+        const bool is_whole_frames = one->state == GW_SESSION_READY;
+        CHECK(!is_whole_frames || cut >= 38, "cut at %zu", cut);
+        gw_hub_disconnect(b, start, one, 1000, &verdict);
+    }
+    give(NULL, bytes, size);
+    CHECK(gw_hub_timeout(a, start, &verdict) && a->sessions.count == 0, "the old one is gone");
+    close_hub(a);
+    close_hub(b);
+}
+
+TEST(hub, subscribes_and_answers_last_seq)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    publish(hub, "\"t\":\"A\",\"d\":{}}");
+    (void)heard(hub, session);
+    (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"70\",\"70\",\"71\"]}}");
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "\"channels\":[{\"id\":\"70\",\"last_seq\":6}]") != NULL, "%s", text);
+    char many[16384];
+    size_t size =
+        (size_t)snprintf(many, sizeof(many), "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[1");
+    for (int i = 0; i < GW_SUBSCRIPTIONS_MAX; i++) {
+        size += (size_t)snprintf(many + size, sizeof(many) - size, ",%d", i);
+    }
+    snprintf(many + size, sizeof(many) - size, "]}}");
+    (void)say(hub, session, many);
+    CHECK(strcmp(heard(hub, session), "#4002|") == 0, "the cap");
+    close_hub(hub);
+}
+
+TEST(hub, deadlines_close_the_silent)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *mute = connect_one(hub, 1);
+    struct gw_session *session = identified(hub, 2, 42, NULL);
+    const nx_time ten = nx_time_add_ms(start, GW_IDENTIFY_MS + 2);
+    while (gw_hub_timeout(hub, ten, &verdict)) {
+    }
+    CHECK(strcmp(heard(hub, mute), "#4009|") == 0 && strcmp(heard(hub, session), "") == 0, "identify");
+    const nx_time late = nx_time_add_ms(start, GW_HEARTBEAT_GRACE_MS + 2);
+    while (gw_hub_timeout(hub, late, &verdict)) {
+    }
+    CHECK(strcmp(heard(hub, session), "#4009|") == 0, "heartbeat");
+    gw_hub_disconnect(hub, late, session, 0, &verdict);
+    CHECK(session->state == GW_SESSION_DETACHED, "resumable");
+    const nx_time gone = nx_time_add_ms(late, GW_RESUME_MS + 2);
+    bool is_told = false;
+    while (gw_hub_timeout(hub, gone, &verdict)) {
+        is_told |= verdict.kind == GW_VERDICT_CLOSE;
+    }
+    CHECK(is_told && session->state == GW_SESSION_FREE, "for 120 s");
+    CHECK(!gw_hub_is_ready(hub, nx_time_add_ms(start, GW_BUS_STALE_MS + 1)), "a silent bus grants nothing");
+    close_hub(hub);
+}
