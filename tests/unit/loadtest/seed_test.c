@@ -9,6 +9,10 @@
 #define GOOD                                                                                                 \
     "{\"user_id\":\"12\",\"username\":\"u\",\"token\":\"a-_.B9\",\"guild_id\":\"34\",\"channel_id\":\"56\"}"
 
+#define TWICE  (GOOD GOOD)
+#define MORE   (GOOD ",")
+#define BEFORE ("x" GOOD)
+
 static FILE *file_of(const char *text, size_t size)
 {
     FILE *file = tmpfile();
@@ -44,9 +48,9 @@ TEST(seed, hostile_lines)
         "12",
         "\"token\"",
         "{",
-        GOOD GOOD,
-        GOOD ",",
-        "x" GOOD,
+        TWICE,
+        MORE,
+        BEFORE,
         "{\"user_id\":\"12\",\"token\":\"a\",\"guild_id\":\"34\"}",
         "{\"user_id\":\"0\",\"token\":\"a\",\"guild_id\":\"34\",\"channel_id\":\"56\"}",
         "{\"user_id\":\"-1\",\"token\":\"a\",\"guild_id\":\"34\",\"channel_id\":\"56\"}",
