@@ -328,7 +328,7 @@ TEST(gateway, restored_session_is_told_where_each_channel_stands)
     const struct place p = place_of(&ada);
     CHECK(call(NX_BUS_POST, path("/api/v1/channels/%s/messages", p.channel), ada.token, "{\"content\":\"x\"}")
                   .status == 200,
-          "");
+          "message");
     links(1);
     const struct nx_bus_session_open message = {
         .session = 1, .reason = NX_BUS_OPEN_RESTORE, .user_id = id_of(ada.id), .sid = sid_of(&ada)};
