@@ -21,7 +21,7 @@ struct head {
 
 _Static_assert(sizeof(struct head) == 64, "a piece is aligned as its head is");
 
-enum { ALIGNMENT = 64, MAGIC = 0x68656170, HOSTS_MAX = 64, GARBAGE_MAX = 4096 };
+enum { USUAL = 16, ALIGNMENT = 64, MAGIC = 0x68656170, HOSTS_MAX = 64, GARBAGE_MAX = 4096 };
 
 static struct owner {
     const struct nx_host *host;
@@ -57,15 +57,16 @@ static struct owner *owner_of(const struct nx_host *host)
     return &owners[i];
 }
 
-static void *take(size_t size, void *from, bool is_zeroed)
+static void *take(size_t size, size_t alignment, void *from, bool is_zeroed)
 {
-    const size_t room = size + sizeof(struct head) + ALIGNMENT;
+    /* No slack behind the piece: a sanitizer sees the first byte too many. */
+    const size_t room = sizeof(struct head) + alignment - USUAL + size;
     uint8_t *raw = is_zeroed ? __real_calloc(1, room) : __real_malloc(room);
     if (raw == NULL) {
         abort();
     }
     uint8_t *memory =
-        (uint8_t *)(((uintptr_t)raw + sizeof(struct head) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+        (uint8_t *)(((uintptr_t)raw + sizeof(struct head) + alignment - 1) & ~(uintptr_t)(alignment - 1));
     struct head *head = (struct head *)(void *)(memory - sizeof(struct head));
     *head = (struct head){.host = nx_host_current(), .raw = raw, .size = size, .from = from, .magic = MAGIC};
     if (head->host != NULL) {
@@ -102,7 +103,7 @@ static void give(struct head *head)
 /* Fresh memory holds what it likes: the same garbage each time, so that nothing depends on it unseen. */
 void *__wrap_malloc(size_t size)
 {
-    void *memory = take(size, __builtin_return_address(0), false);
+    void *memory = take(size, USUAL, __builtin_return_address(0), false);
     memset(memory, 0xa5, size < GARBAGE_MAX ? size : GARBAGE_MAX);
     return memory;
 }
@@ -113,7 +114,7 @@ void *__wrap_calloc(size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &total)) {
         return NULL;
     }
-    return take(total, __builtin_return_address(0), true);
+    return take(total, USUAL, __builtin_return_address(0), true);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
@@ -121,12 +122,12 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
     if (alignment > ALIGNMENT) {
         abort();
     }
-    return take(size, __builtin_return_address(0), false);
+    return take(size, ALIGNMENT, __builtin_return_address(0), false);
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-    void *grown = take(size, __builtin_return_address(0), false);
+    void *grown = take(size, USUAL, __builtin_return_address(0), false);
     if (memory != NULL) {
         struct head *head = head_of(memory);
         memcpy(grown, memory, head->size < size ? head->size : size);
@@ -145,7 +146,7 @@ void __wrap_free(void *memory)
 void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
     (void)at, (void)protection, (void)flags, (void)fd, (void)offset;
-    return __wrap_calloc(1, size);
+    return take(size, ALIGNMENT, __builtin_return_address(0), true);
 }
 
 int __wrap_munmap(void *memory, size_t size)
