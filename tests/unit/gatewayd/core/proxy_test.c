@@ -1,0 +1,55 @@
+/* Goal: both versions of the PROXY header, at every prefix, and nothing else. */
+#include "gatewayd/core/proxy.h"
+#include "tests/lib/check.h"
+
+static void check_prefixes(struct nx_bytes whole)
+{
+    for (size_t cut = 0; cut < whole.size; cut++) {
+        struct nx_addr source = {0};
+        size_t size = 0;
+        CHECK(gw_proxy_is_likely(nx_bytes_slice(whole, 0, cut)), "prefix of %zu", cut);
+        CHECK(gw_proxy_parse(nx_bytes_slice(whole, 0, cut), &source, &size) == NX_E_TRUNCATED,
+              "prefix of %zu", cut);
+    }
+}
+
+TEST(proxy, version_1_names_the_client)
+{
+    static const char text[] = "PROXY TCP4 203.0.113.7 192.0.2.1 5000 443\r\nGET";
+    struct nx_addr source = {0};
+    size_t size = 0;
+    CHECK(gw_proxy_parse(nx_bytes_text(text), &source, &size) == NX_OK, "parses");
+    CHECK(size == sizeof(text) - 4 && source.ip[0] == 203 && source.ip[3] == 7 && source.port == 5000, "%zu",
+          size);
+    check_prefixes(nx_bytes_of(text, size));
+    CHECK(gw_proxy_parse(nx_bytes_text("PROXY UNKNOWN\r\n"), &source, &size) == NX_OK && size == 15,
+          "unknown");
+}
+
+TEST(proxy, version_2_names_the_client)
+{
+    static const uint8_t bytes[] = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54,
+                                    0x0A, 0x21, 0x11, 0,    15,   203,  0,    113,  7,    192,  0,
+                                    2,    1,    0x13, 0x88, 1,    0xbb, 4,    0,    0};
+    struct nx_addr source = {0};
+    size_t size = 0;
+    CHECK(gw_proxy_parse(nx_bytes_of(bytes, sizeof(bytes)), &source, &size) == NX_OK, "parses");
+    CHECK(size == sizeof(bytes) && source.ip[0] == 203 && source.port == 5000, "%zu", size);
+    check_prefixes(nx_bytes_of(bytes, size));
+}
+
+TEST(proxy, refuses_everything_else)
+{
+    static const char *const bad[] = {"GET / HTTP/1.1\r\n",
+                                      "PROXY TCP4 1.2.3.4\r\n",
+                                      "PROXY TCP4 ::1 ::1 1 2\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n",
+                                      "PROXY TCP9 1.2.3.4 1.2.3.4 1 1\r\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct nx_addr source = {.family = 9};
+        size_t size = 0;
+        CHECK(gw_proxy_parse(nx_bytes_text(bad[i]), &source, &size) == NX_E_MALFORMED && source.family == 9,
+              "%s", bad[i]);
+    }
+}
