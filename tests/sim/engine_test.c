@@ -3,6 +3,7 @@
  * Method: echo servers and links on hosts of a world; each seed draws its own network; what was received is compared with
  *         what was sent, byte by byte, and two runs of a seed by their hash.
  */
+#include "engine/crypto/random.h"
 #include "engine/io/clock.h"
 #include "engine/io/file.h"
 #include "engine/io/link.h"
@@ -87,6 +88,7 @@ struct peer {
     bool is_open;
     bool is_echo;
     bool is_finished;
+    bool is_hasty; /* a sending peer: says at once that it will send no more than what follows */
     uint32_t connected_count, ended_count, closed_count, writable_count;
     enum nx_err why;
 };
@@ -131,6 +133,10 @@ static void on_connected(void *context)
     struct peer *p = context;
     p->connected_count++;
     peer_flush(p);
+    if (p->is_hasty) {
+        p->is_finished = true;
+        nx_stream_finish(&p->stream);
+    }
 }
 
 static void on_data(void *context, uint8_t *bytes, size_t size)
@@ -381,6 +387,29 @@ TEST(sim_stream, is_refused_where_nobody_listens_and_times_out_where_nothing_pas
     nx_sim_close(w.sim);
 }
 
+TEST(sim_stream, sends_the_end_behind_all_that_was_blocked)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct world w = world_open(seed);
+        static struct side server, client;
+        struct nx_net_profile profile = rough(w.sim);
+        profile.buffer_size_min = profile.buffer_size_max = 64;
+        nx_net_profile_set(w.sim, &profile);
+        const struct nx_endpoint where = at(1, 80);
+        serve(&server, w.server_loop, &where);
+        memset(&client, 0, sizeof(client));
+        client.loop = w.client_loop;
+        dial(&client, 0, &where, 64 + nx_prng_below(nx_sim_prng(w.sim), 3000));
+        client.peers[0].is_hasty = true;
+        run_ms(&w, 600000);
+        const struct peer *p = &client.peers[0];
+        CHECK(p->received == p->total && p->closed_count == 1 && server.peers[0].closed_count == 1,
+              "seed %llu: %llu of %llu, %u", (unsigned long long)seed, (unsigned long long)p->received,
+              (unsigned long long)p->total, server.peers[0].closed_count);
+        nx_sim_close(w.sim);
+    }
+}
+
 TEST(sim_stream, survives_a_partition_and_dies_of_a_silent_cut_only_by_its_owner)
 {
     struct world w = world_open(2);
@@ -575,6 +604,21 @@ TEST(sim_loop, starts_and_stops_shards_without_threads)
     CHECK(t.stopped == 1 && t.ended == 1 && nx_host_memory_bytes(w.server) == 0, "ended");
     (void)nx_host_enter(NULL);
     nx_sim_close(w.sim);
+}
+
+TEST(sim_host, draws_its_secrets_from_the_seed)
+{
+    uint8_t bytes[4][16];
+    for (uint64_t i = 0; i < 4; i++) {
+        struct world w = world_open(i < 3 ? 8 : 9);
+        (void)nx_host_enter(i == 2 ? w.client : w.server);
+        CHECK(nx_random_fill(bytes[i], sizeof(bytes[i])) == NX_OK, "filled");
+        (void)nx_host_enter(NULL);
+        nx_sim_close(w.sim);
+    }
+    CHECK(memcmp(bytes[0], bytes[1], sizeof(bytes[0])) == 0, "the same world");
+    CHECK(memcmp(bytes[0], bytes[2], sizeof(bytes[0])) != 0, "another host");
+    CHECK(memcmp(bytes[0], bytes[3], sizeof(bytes[0])) != 0, "another seed");
 }
 
 TEST(sim_host, keeps_files_and_loses_memory_in_a_crash)
