@@ -77,11 +77,17 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
+/* A server that was started anew in between has used less than before: then nothing is known. */
+static double used_us(const struct load_run_mark *from, const struct load_run_mark *to)
+{
+    return to->server.cpu_ns > from->server.cpu_ns ? (double)(to->server.cpu_ns - from->server.cpu_ns) / 1000
+                                                   : 0;
+}
+
 static void server(struct nx_json_out *o, const struct load_run *run)
 {
-    const double measured_us =
-        (double)(run->measure_end.server.cpu_ns - run->measure_begin.server.cpu_ns) / 1000;
-    const double connect_us = (double)(run->idle.server.cpu_ns - run->start.server.cpu_ns) / 1000;
+    const double measured_us = used_us(&run->measure_begin, &run->measure_end);
+    const double connect_us = used_us(&run->start, &run->idle);
     const double grown = (double)run->idle.server.rss_bytes - (double)run->start.server.rss_bytes;
     nx_json_out_key(o, "server");
     nx_json_out_object(o);

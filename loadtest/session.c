@@ -107,6 +107,11 @@ static void heartbeat_due(void *context)
     if (session->conn.state != LOAD_CONN_OPEN) {
         return;
     }
+    const int64_t waiting_ms = (nx_clock_now().ns - session->beat_ns) / NX_TIME_NS_PER_MS;
+    if (!session->is_acked && waiting_ms < session->patience_ms) {
+        nx_timer_set_ms(session->conn.net->loop, &session->heartbeat, session->interval_ms);
+        return; /* timed heartbeats come faster than a busy server answers: one at a time */
+    }
     if (!session->is_acked) {
         session->shared->stats.zombies++;
         load_conn_close(&session->conn, CLOSE_ZOMBIE);
@@ -129,6 +134,7 @@ static void hello_handle(struct load_session *session, struct nx_json d)
     }
     session->interval_ms =
         session->shared->heartbeat_ms != 0 ? session->shared->heartbeat_ms : (uint32_t)interval_ms;
+    session->patience_ms = session->shared->heartbeat_ms != 0 ? (uint32_t)interval_ms : 0;
     session->is_acked = true;
     session->state = LOAD_SESSION_WAITING;
     /* The first one anywhere in the interval, so that those who came together do not beat together. */

@@ -93,6 +93,7 @@ struct load_session {
     size_t stamp_hint;
     uint32_t s;           /**< number of the last dispatch */
     uint32_t interval_ms; /**< of heartbeats */
+    uint32_t patience_ms; /**< how long one may stay unanswered beyond the next */
     uint32_t attempts;    /**< since it was ready */
     uint32_t number;      /**< given: index in the run */
     uint8_t state;        /**< enum load_session_state */
