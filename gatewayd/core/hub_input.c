@@ -263,6 +263,10 @@ static void resume(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_s
     uint64_t intents;
     uint32_t capabilities;
     session->is_bot = op->is_bot;
+    if (hub->keys.keys_count == 0) { /* A fresh process that control has not told anything yet. */
+        refuse(hub, session, GW_CLOSE_UNKNOWN, "unavailable");
+        return;
+    }
     if (op->is_bot ? op->token.size > GW_BOT_TOKEN_MAX || !bot_key(op, session->bot_key)
                    : !check_token(hub, session, op, wall_ms, &claims)) {
         hub->metrics.auth_failures_total++;
@@ -308,7 +312,9 @@ static void resume(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_s
 
 static void heartbeat(struct gw_hub *hub, nx_time now, struct gw_session *session, const struct gw_op *op)
 {
-    if (op->seq >= session->head && op->seq != 0) {
+    /* While a RESUME is under way the number is of the session that is to be continued. */
+    const uint32_t next = session->want_seq < session->head ? session->head : session->want_seq + 1;
+    if (op->seq >= next && op->seq != 0) {
         refuse(hub, session, GW_CLOSE_INVALID_SEQ, "invalid seq");
         return;
     }
