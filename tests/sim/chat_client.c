@@ -15,6 +15,7 @@ enum {
     TICK_MS = 40,
     ASK_AGAIN_MS = 4000,
     REST_MS_MAX = 15000,
+    PAGE_SIZE = 100,
     AUTHOR_SHIFT = 16
 };
 
@@ -534,11 +535,11 @@ static void rest_fetched(struct chat_client *c, struct nx_json root)
     struct chat_view *view = &c->views[c->rest_channel];
     uint32_t count = 0;
     c->fetches++;
-    view->must_fetch = false;
     while (root.kind == NX_JSON_ARRAY && nx_json_array_next(&walk, &one)) {
         message_seen(c, one, false);
         count++;
     }
+    view->must_fetch = count == PAGE_SIZE;
     chat_tell(c->chat, c, "fetched %u of channel %u, has %" PRIu64, count, c->rest_channel, view->contiguous);
 }
 
@@ -646,8 +647,8 @@ static void rest_begin(struct chat_client *c, uint32_t channel, int32_t message)
         c->messages[message].is_asked = true;
     } else {
         snprintf(line, sizeof(line),
-                 "GET /api/v1/channels/%" PRIu64 "/messages?after_seq=%" PRIu64 "&limit=100", id,
-                 c->views[channel].contiguous);
+                 "GET /api/v1/channels/%" PRIu64 "/messages?after_seq=%" PRIu64 "&limit=%d", id,
+                 c->views[channel].contiguous, PAGE_SIZE);
     }
     c->rest_out_size = (size_t)snprintf(
         (char *)c->rest_out, sizeof(c->rest_out),

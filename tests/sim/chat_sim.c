@@ -33,6 +33,7 @@ enum {
     STEP_MS = 100,
     QUIET_S_MAX = 180, /* virtual time that everything may take to be well again */
     CHAOS_ROUNDS_MAX = 40,
+    SHARDS_MAX = 2,
     TOKEN_VALID_S = 30 * 24 * 3600,
     ID_FIRST = 1 << 22
 };
@@ -69,7 +70,8 @@ struct world {
     struct nx_host *control_host;
     struct gw_node_config gateway_config;
     struct ctld_config control_config;
-    int listen_fd;
+    int listen_fds[SHARDS_MAX]; /* of the supervisor: they outlive the gateway */
+    uint32_t shards_count;
     struct gw_node *gateway;
     struct nx_shard_set *shards;
     struct ctld_node *control;
@@ -107,13 +109,13 @@ static void gateway_start(void)
     struct gw_node *node = calloc(1, sizeof(*node));
     node->config = &world.gateway_config;
     node->admin_fd = -1;
-    node->shards_count = 1;
-    node->shards = calloc(1, sizeof(struct gw_shard *));
-    node->listen_fds = calloc(1, sizeof(int));
-    node->listen_fds[0] = world.listen_fd;
+    node->shards_count = world.shards_count;
+    node->shards = calloc(world.shards_count, sizeof(struct gw_shard *));
+    node->listen_fds = calloc(world.shards_count, sizeof(int));
+    memcpy(node->listen_fds, world.listen_fds, world.shards_count * sizeof(int));
     node->boot = 1 + draw(UINT64_MAX - 1);
     enum nx_err err = nx_logger_open(&node->logger, -1);
-    const struct nx_shard_config shards = {.count = 1,
+    const struct nx_shard_config shards = {.count = world.shards_count,
                                            .name = "gateway",
                                            .loop = {.streams_max = 256},
                                            .context = node,
@@ -295,6 +297,7 @@ static void world_open(uint64_t seed, bool is_verbose)
     chat->clients_count = 3 + (uint32_t)draw(CHAT_CLIENTS_MAX - 2);
     chat->channels_count = 1 + (uint32_t)draw(CHAT_CHANNELS_MAX);
     world.acts = (uint32_t)draw(1u << ACTS_COUNT);
+    world.shards_count = 1 + (uint32_t)draw(SHARDS_MAX);
     disk_open(draw(UINT64_MAX));
     const struct nx_addr any = address(1);
     world.gateway_host = nx_host_open(chat->sim, "gateway", &any);
@@ -303,13 +306,15 @@ static void world_open(uint64_t seed, bool is_verbose)
     struct nx_addr bound;
     chat->gateway = (struct nx_endpoint){.kind = NX_ENDPOINT_ADDR, .addr = address(1)};
     chat->gateway.addr.port = 8080;
-    err = nx_listener_bind(&chat->gateway, false, &world.listen_fd, &bound);
-    NX_ASSERT(err == NX_OK);
+    for (uint32_t i = 0; i < world.shards_count; i++) {
+        err = nx_listener_bind(&chat->gateway, true, &world.listen_fds[i], &bound);
+        NX_ASSERT(err == NX_OK);
+    }
     gw_config_init(&world.gateway_config);
-    world.gateway_config.listen_fds = &world.listen_fd;
-    world.gateway_config.listen_fds_count = 1;
+    world.gateway_config.listen_fds = world.listen_fds;
+    world.gateway_config.listen_fds_count = world.shards_count;
     world.gateway_config.bus = (struct nx_endpoint){.kind = NX_ENDPOINT_UNIX, .path = "bus.sock"};
-    world.gateway_config.shards = 1;
+    world.gateway_config.shards = world.shards_count;
     world.gateway_config.has_rate_limits = false;
     world.gateway_config.framelog_size = GW_FRAMELOG_SIZE_MIN;
     world.gateway_config.sessions_max = 128;
@@ -596,6 +601,15 @@ static void quiesce(void)
     }
 }
 
+/* With everybody gone nothing is kept. */
+static void shard_check(const struct gw_shard *shard)
+{
+    if (shard->conns_count != 0 || shard->hub.sessions.count != 0 || shard->requests_pending != 0) {
+        chat_fail(&world.chat, NULL, "shard %u keeps %u connections, %u sessions, %u requests", shard->index,
+                  shard->conns_count, shard->hub.sessions.count, shard->requests_pending);
+    }
+}
+
 static void baseline_check(void)
 {
     struct chat *chat = &world.chat;
@@ -605,10 +619,8 @@ static void baseline_check(void)
         (void)nx_host_enter(before);
     }
     run_ms(((int64_t)world.gateway_config.resume_s + 60) * 1000);
-    const struct gw_shard *shard = world.gateway->shards[0];
-    if (shard->conns_count != 0 || shard->hub.sessions.count != 0 || shard->requests_pending != 0) {
-        chat_fail(chat, NULL, "the gateway keeps %u connections, %u sessions, %u requests",
-                  shard->conns_count, shard->hub.sessions.count, shard->requests_pending);
+    for (uint32_t i = 0; i < world.shards_count; i++) {
+        shard_check(world.gateway->shards[i]);
     }
     if (world.control->requests_count != 0 || world.control->busy_count != 0) {
         chat_fail(chat, NULL, "control keeps %u requests, %u questions", world.control->requests_count,
