@@ -99,6 +99,11 @@ enum api_next api_message_create(struct api_request *r)
         return api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_CHANNEL);
     }
     if (r->answer->message.is_duplicate) {
+        struct ctl_channel *late = ctl_directory_channel(&r->world->directory, r->ids[0]);
+        if (late != NULL && r->answer->message.seq > late->last_seq) {
+            /* It was written by a commit that seemed to fail: nobody has heard of it yet. */
+            ctl_apply_message_created(r->world, late, &r->answer->message.row, create->nonce_text);
+        }
         return answer_message(r, &r->answer->message.row, create->nonce_text);
     }
     const struct ctl_message_row row = {.id = r->answer->message.id,

@@ -399,7 +399,7 @@ void ctl_gateway_session_open(struct ctl_gateway *gateway, uint32_t link,
 {
     struct nx_bus_session_open open = *message;
     open.bot_token = nx_bytes_of(NULL, 0);
-    if (gateway->opens < CTL_OPENS_MAX) {
+    if (gateway->opens < CTL_OPENS_MAX && !gateway->is_held) {
         open_start(gateway, link, &open, wall_ms);
     } else if (gateway->waiting_count < CTL_OPENS_WAITING_MAX) {
         gateway->waiting[(gateway->waiting_first + gateway->waiting_count++) % CTL_OPENS_WAITING_MAX] =
@@ -411,7 +411,7 @@ void ctl_gateway_session_open(struct ctl_gateway *gateway, uint32_t link,
 
 static void open_waiting(struct ctl_gateway *gateway, int64_t wall_ms)
 {
-    while (gateway->waiting_count != 0 && gateway->opens < CTL_OPENS_MAX) {
+    while (gateway->waiting_count != 0 && gateway->opens < CTL_OPENS_MAX && !gateway->is_held) {
         const struct ctl_gateway_open one = gateway->waiting[gateway->waiting_first];
         gateway->waiting_first = (gateway->waiting_first + 1) % CTL_OPENS_WAITING_MAX;
         gateway->waiting_count--;
@@ -419,6 +419,12 @@ static void open_waiting(struct ctl_gateway *gateway, int64_t wall_ms)
             open_start(gateway, one.link, &one.message, wall_ms);
         }
     }
+}
+
+void ctl_gateway_hold(struct ctl_gateway *gateway, bool is_held, int64_t wall_ms)
+{
+    gateway->is_held = is_held;
+    open_waiting(gateway, wall_ms);
 }
 
 /* Returns whether the op goes on with another question. */

@@ -43,6 +43,7 @@ struct ctl_gateway {
     uint32_t waiting_first, waiting_count;
     struct ctl_op *opening[CTL_OPENS_MAX]; /**< opens in flight */
     uint32_t opens, sends;                 /**< in flight */
+    bool is_held; /**< no open begins */
     /* counters */
     uint64_t refused_sends, refused_opens;
 };
@@ -79,6 +80,12 @@ void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
 /** MEMBERS_REQUEST: GUILD_MEMBERS_CHUNK events; nothing for a guild the session is not in. */
 void ctl_gateway_members_request(struct ctl_gateway *gateway, uint32_t link,
                                  const struct nx_bus_members_request *message, int64_t wall_ms);
+
+/**
+ * Holds session opens back (true) while a shard has enough READYs to take in, or lets them go on (false). What is held
+ * waits in the queue of opens.
+ */
+void ctl_gateway_hold(struct ctl_gateway *gateway, bool is_held, int64_t wall_ms);
 
 /** The answer of an op that sink.ask was given; frees the op. */
 void ctl_gateway_answered(struct ctl_gateway *gateway, struct ctl_op *op, const struct ctl_answer *answer,

@@ -1,6 +1,7 @@
 #include "control/node/bus_server.h"
 
 #include "control/node/admin.h"
+#include "control/node/effects.h"
 #include "control/node/rest_link.h"
 
 #include <stdlib.h>
@@ -199,6 +200,8 @@ static void on_room(void *context)
     struct ctld_conn *conn = context;
     if (conn->admin != NULL) {
         ctld_admin_room(conn->admin);
+    } else {
+        ctld_effects_room(conn->node);
     }
 }
 
@@ -210,6 +213,7 @@ static void on_down(void *context, enum nx_err why)
     if (shard != NULL) {
         shard->conns[conn->kind] = NULL;
         shard_offline(shard);
+        ctld_effects_room(conn->node);
     }
     if (conn->admin != NULL) {
         ctld_admin_gone(conn->admin);

@@ -15,7 +15,6 @@
     }
 
 EFFECT(session_opened, NX_BUS_LINK_RT)
-EFFECT(session_ready, NX_BUS_LINK_BULK)
 EFFECT(session_move, NX_BUS_LINK_RT)
 EFFECT(revoke, NX_BUS_LINK_RT)
 EFFECT(guild_state, NX_BUS_LINK_RT)
@@ -27,6 +26,34 @@ EFFECT(member_roleset, NX_BUS_LINK_RT)
 EFFECT(event, NX_BUS_LINK_RT)
 EFFECT(user_event, NX_BUS_LINK_RT)
 EFFECT(session_event, NX_BUS_LINK_RT)
+
+/* A READY can be large: while a shard has enough of them to take in, no further session is opened. */
+static void put_session_ready(void *context, uint32_t number, const struct nx_bus_session_ready *message)
+{
+    struct ctld_node *node = context;
+    struct nx_link *link = ctld_bus_server_link(node, number, NX_BUS_LINK_BULK);
+    if (link == NULL) {
+        return;
+    }
+    if (NX_LINK_PUT(link, session_ready, message) != NX_OK) {
+        ctld_bus_server_reset(node, number);
+    } else if (!node->gateway.is_held && nx_link_is_busy(link)) {
+        ctl_gateway_hold(&node->gateway, true, nx_loop_wall_ms(node->loop));
+    }
+}
+
+void ctld_effects_room(struct ctld_node *node)
+{
+    for (uint32_t i = 0; i < CTL_LINKS_MAX; i++) {
+        struct nx_link *link = ctld_bus_server_link(node, i, NX_BUS_LINK_BULK);
+        if (link != NULL && nx_link_is_busy(link)) {
+            return;
+        }
+    }
+    if (node->gateway.is_held && !node->is_closing) {
+        ctl_gateway_hold(&node->gateway, false, nx_loop_wall_ms(node->loop));
+    }
+}
 
 static struct ctld_op *op_take(struct ctld_node *node)
 {

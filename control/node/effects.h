@@ -13,6 +13,9 @@
 /** Returns the sink of `node`. */
 struct ctl_sink ctld_effects_sink(struct ctld_node *node);
 
+/** A link has room again, or is gone: session opens that were held back for it go on. */
+void ctld_effects_room(struct ctld_node *node);
+
 /** Frees the operations kept for reuse. */
 void ctld_effects_fini(struct ctld_node *node);
 

@@ -77,10 +77,14 @@ static void credit_send(struct nx_link *link)
     }
 }
 
+static bool is_half_full(const struct nx_link *link)
+{
+    return nx_link_pending(link) > link->queue_max / 2 || link->unconsumed_size > NX_BUS_WINDOW / 2;
+}
+
 static void room_tell(struct nx_link *link)
 {
-    if (link->wants_room && link->is_up && nx_link_pending(link) <= link->queue_max / 2 &&
-        link->unconsumed_size <= NX_BUS_WINDOW / 2) {
+    if (link->wants_room && link->is_up && !is_half_full(link)) {
         link->wants_room = false;
         link->on->room(link->context);
     }
@@ -303,6 +307,13 @@ void nx_link_end(struct nx_link *link, const struct nx_writer *written)
 {
     link->unconsumed_size += written->size;
     end(link, written);
+}
+
+bool nx_link_is_busy(struct nx_link *link)
+{
+    const bool is_busy = link->is_up && is_half_full(link);
+    link->wants_room = link->wants_room || is_busy;
+    return is_busy;
 }
 
 size_t nx_link_pending(const struct nx_link *link)

@@ -66,6 +66,12 @@ NX_MUST_USE enum nx_err nx_link_begin(struct nx_link *link, size_t size, struct 
 /** Ends the frame begun last: it leaves with this slice's submission. */
 void nx_link_end(struct nx_link *link, const struct nx_writer *written);
 
+/**
+ * Returns whether more than half of the queue or of the credit is used: whoever has a choice waits now. After true,
+ * on->room tells when it is over.
+ */
+bool nx_link_is_busy(struct nx_link *link);
+
 /** Returns the bytes waiting to be sent. */
 size_t nx_link_pending(const struct nx_link *link);
 
