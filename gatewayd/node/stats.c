@@ -1,6 +1,7 @@
 #include "gatewayd/node/stats.h"
 
 #include "engine/base/assert.h"
+#include "engine/io/mem.h"
 #include "engine/wire/json_out.h"
 #include "engine/wire/prom.h"
 
@@ -13,6 +14,7 @@
 #define STATS(X)                                                                                             \
     X(COUNTER, loop_enters_total, "system calls of the loops")                                               \
     X(COUNTER, loop_turns_total, "turns of the loops")                                                       \
+    X(COUNTER, loop_completions_total, "completions reaped by the loops")                                    \
     X(COUNTER, loop_slices_cut_total, "slices that ended by budget with work left")                          \
     X(GAUGE, loop_slice_max_ns, "longest slice")                                                             \
     X(COUNTER, accepts_total, "connections accepted")                                                        \
@@ -21,6 +23,9 @@
     X(COUNTER, sends_total, "writes to sockets")                                                             \
     X(COUNTER, sent_bytes_total, "bytes sent")                                                               \
     X(COUNTER, sends_short_total, "writes that the kernel did not take whole")                               \
+    X(COUNTER, sends_blocked_total, "writes refused because the socket was known to be full")                \
+    X(COUNTER, receives_total, "reads of sockets that brought something")                                    \
+    X(COUNTER, receive_buffers_exhausted_total, "reads that found no shared buffer and waited")              \
     X(COUNTER, copied_bytes_total, "bytes copied to where they leave from")                                  \
     X(COUNTER, deliveries_total, "dispatches handed to sessions")                                            \
     X(COUNTER, dropped_total, "replaceable dispatches spared a session that was behind")                     \
@@ -73,6 +78,7 @@ static void fill(struct gw_shard *shard, struct stats *out)
     *out = (struct stats){
         .loop_enters_total = loop->enters,
         .loop_turns_total = loop->turns,
+        .loop_completions_total = loop->completions,
         .loop_slices_cut_total = loop->slices_cut,
         .loop_slice_max_ns = (uint64_t)loop->slice_ns_max,
         .accepts_total = loop->accepts,
@@ -81,6 +87,9 @@ static void fill(struct gw_shard *shard, struct stats *out)
         .sends_total = loop->sends,
         .sent_bytes_total = loop->sent_bytes,
         .sends_short_total = loop->sends_short,
+        .sends_blocked_total = loop->sends_blocked,
+        .receives_total = loop->receives,
+        .receive_buffers_exhausted_total = loop->buffers_exhausted,
         .copied_bytes_total = hub->output.copied_bytes,
         .deliveries_total = hub->fanout.deliveries_count,
         .dropped_total = hub->fanout.dropped_count,
@@ -159,6 +168,9 @@ static void write_prom(const struct gw_stats_scrape *scrape, struct nx_writer *w
     nx_prom_sample(w, "nexus_process_cpu_seconds_total", NULL, 0, (int64_t)cpu_ns(), 9);
     one(w, "nexus_process_resident_memory_bytes", "resident memory of the gateway", NX_PROM_GAUGE,
         rss_bytes());
+    const struct nx_mem_stats mem = nx_mem_stats();
+    one(w, "nexus_gateway_memory_takes_total", "pieces and slabs of memory taken by the engine",
+        NX_PROM_COUNTER, mem.takes + mem.slabs);
 }
 
 static void write_json(const struct gw_stats_scrape *scrape, struct nx_writer *w)
@@ -182,6 +194,9 @@ static void write_json(const struct gw_stats_scrape *scrape, struct nx_writer *w
     nx_json_out_u64(&json, cpu_ns());
     nx_json_out_key(&json, "rss_bytes");
     nx_json_out_u64(&json, rss_bytes());
+    const struct nx_mem_stats mem = nx_mem_stats();
+    nx_json_out_key(&json, "memory_takes_total");
+    nx_json_out_u64(&json, mem.takes + mem.slabs);
     nx_json_out_key(&json, "shards");
     nx_json_out_u64(&json, scrape->home->node->shards_count);
     nx_json_out_object_end(&json);
