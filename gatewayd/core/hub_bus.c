@@ -197,8 +197,32 @@ static bool replay_early(struct gw_hub *hub, struct gw_session *session, int64_t
     return is_ok;
 }
 
+/* A session that was moved before is known to its client by the name of the shard that it left, where control finds nothing:
+ * those who can fetch what they missed go on, as after a crash. */
+static bool may_restore(const struct gw_session *session)
+{
+    return !session->is_rejoining && session->reason == NX_BUS_OPEN_MOVE && !session->is_bot &&
+           (session->capabilities & NX_BUS_CAPABILITY_RESYNC) != 0;
+}
+
+static void restore(struct gw_hub *hub, nx_time now, struct gw_session *session, struct gw_verdict *out)
+{
+    hub->metrics.restores_total++;
+    gw_session_burst_close(&hub->sessions, session);
+    session->reason = NX_BUS_OPEN_RESTORE;
+    nx_wheel_set(&hub->wheel, &session->timer, nx_time_add_ms(now, GW_OPEN_MS));
+    out->kind = GW_VERDICT_OPEN;
+    out->as.open = (struct nx_bus_session_open){.session = gw_session_handle(session),
+                                                .reason = NX_BUS_OPEN_RESTORE,
+                                                .user_id = session->user_id,
+                                                .sid = session->sid,
+                                                .intents = session->intents,
+                                                .capabilities = session->capabilities,
+                                                .status = session->status};
+}
+
 static enum nx_err on_session_opened(struct gw_hub *hub, nx_time now, int64_t wall_ms,
-                                     struct nx_bytes payload)
+                                     struct nx_bytes payload, struct gw_verdict *out)
 {
     DECODE(session_opened)
     struct gw_session *session = gw_session_find(&hub->sessions, message.session);
@@ -207,7 +231,13 @@ static enum nx_err on_session_opened(struct gw_hub *hub, nx_time now, int64_t wa
         hub->metrics.events_unknown_total++;
         return NX_OK;
     }
-    const bool is_other = session->user_id != 0 && message.user_id != session->user_id;
+    /* A refusal names nobody. */
+    const bool is_other =
+        message.close_code == 0 && session->user_id != 0 && message.user_id != session->user_id;
+    if (message.close_code == GW_CLOSE_TIMEOUT && may_restore(session)) {
+        restore(hub, now, session, out);
+        return NX_OK;
+    }
     if (message.close_code != 0 || is_other) {
         refused(hub, now, session, is_other ? GW_CLOSE_AUTH_FAILED : message.close_code);
         return NX_OK;
@@ -511,7 +541,7 @@ enum nx_err gw_hub_bus_input(struct gw_hub *hub, nx_time now, int64_t wall_ms,
         hub->is_synced = true;
         return NX_OK;
     case NX_BUS_MSG_SESSION_OPENED:
-        return on_session_opened(hub, now, wall_ms, frame->payload);
+        return on_session_opened(hub, now, wall_ms, frame->payload, out);
     case NX_BUS_MSG_SESSION_READY:
         return on_session_ready(hub, now, wall_ms, frame->payload);
     case NX_BUS_MSG_SESSION_MOVE:

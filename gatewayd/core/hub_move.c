@@ -84,6 +84,24 @@ static void move_failed(struct gw_hub *hub, nx_time now, struct gw_session *sess
     gw_hub_end(hub, now, session, GW_CLOSE_LOST, "nothing to resume");
 }
 
+/* Takes over what the old shard still had; false when the export is not whole. */
+static bool import_frames(struct gw_hub *hub, struct gw_session *session, struct nx_reader *r)
+{
+    const struct gw_frame_info info = {0};
+    while (nx_reader_left(r) != 0) {
+        const uint32_t s = nx_reader_u32(r);
+        const struct nx_bytes tail = nx_reader_bytes(r, nx_reader_u32(r));
+        uint32_t position;
+        if (!nx_reader_ok(r)) {
+            return false;
+        }
+        if (s > session->want_seq && gw_framelog_append(&hub->log, &info, tail, &position) == NX_OK) {
+            gw_fanout_give(&hub->fanout, session, position, (uint32_t)tail.size);
+        }
+    }
+    return true;
+}
+
 void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes)
 {
     struct gw_session *session = gw_session_find(&hub->sessions, handle);
@@ -100,8 +118,13 @@ void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct
     const uint32_t first = nx_reader_u32(&r);
     const uint32_t next = nx_reader_u32(&r);
     if (!is_found || !nx_reader_ok(&r) || user_id != session->user_id || sid != session->sid ||
-        session->want_seq + 1 < first || session->want_seq >= next) {
+        session->want_seq + 1 < first) {
         move_failed(hub, now, session);
+        return;
+    }
+    if (session->want_seq >= next) {
+        hub->metrics.resumes_refused_total++;
+        gw_hub_end(hub, now, session, GW_CLOSE_INVALID_SEQ, "invalid seq");
         return;
     }
     /* What arrived here since SESSION_OPENED comes behind what the old shard had. */
@@ -114,23 +137,18 @@ void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct
         move_failed(hub, now, session);
         return;
     }
-    const struct gw_frame_info info = {0};
-    while (nx_reader_left(&r) != 0) {
-        const uint32_t s = nx_reader_u32(&r);
-        const struct nx_bytes tail = nx_reader_bytes(&r, nx_reader_u32(&r));
-        uint32_t position;
-        if (!nx_reader_ok(&r)) {
-            move_failed(hub, now, session);
-            return;
-        }
-        if (s > session->want_seq && gw_framelog_append(&hub->log, &info, tail, &position) == NX_OK) {
-            gw_fanout_give(&hub->fanout, session, position, (uint32_t)tail.size);
-        }
-    }
+    /* What a detached session gathered is more than a live one may owe: it is no slow consumer. */
+    gw_session_state_set(&hub->sessions, session, GW_SESSION_DETACHED);
+    const bool is_whole = import_frames(hub, session, &r);
     for (uint32_t i = 0; i < live_count; i++) {
         if (gw_framelog_has(&hub->log, live[i])) {
             gw_fanout_give(&hub->fanout, session, live[i], gw_framelog_at(&hub->log, live[i])->size);
         }
+    }
+    gw_session_state_set(&hub->sessions, session, GW_SESSION_RESUMING);
+    if (!is_whole || session->sent != session->want_seq + 1) {
+        move_failed(hub, now, session);
+        return;
     }
     session->unsent_limit = session->unsent_size + GW_UNSENT_SIZE_MAX;
     hub->metrics.moves_total++;

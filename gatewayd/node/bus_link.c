@@ -167,6 +167,8 @@ static void to_hub(struct gw_shard *shard, const struct nx_bus_frame *frame)
     }
     if (err == NX_OK && verdict.kind == GW_VERDICT_EXPORT) {
         gw_shard_export(shard, verdict.session, verdict.new_shard, verdict.new_session);
+    } else if (err == NX_OK) {
+        gw_bus_link_verdict(shard, &verdict);
     }
     gw_shard_kick(shard);
 }

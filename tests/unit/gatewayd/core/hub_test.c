@@ -332,6 +332,88 @@ TEST(hub, moves_a_session_to_another_shard_without_loss)
     close_hub(b);
 }
 
+/* Lets user 42's session `old` on `a` be resumed on `b` from `seq`; returns the session there. */
+static struct gw_session *moved(struct gw_hub *a, struct gw_hub *b, struct gw_session *old, const char *id,
+                                uint32_t seq)
+{
+    struct gw_session *fresh = connect_one(b, 2);
+    (void)say(b, fresh, resume_text(b, 42, id, seq, 900));
+    const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1};
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420,
+        .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+    size_t size = 0;
+    uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    give(NULL, bytes, size);
+    return fresh;
+}
+
+TEST(hub, a_moved_session_with_a_seq_from_the_future_closes_with_4007)
+{
+    struct gw_hub *a = open_hub(0);
+    struct gw_hub *b = open_hub(1);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    struct gw_session *fresh = moved(a, b, old, id, 99);
+    const char *text = heard(b, fresh);
+    CHECK(strcmp(text, "#4007|") == 0, "%s", text);
+    close_hub(a);
+    close_hub(b);
+}
+
+TEST(hub, moves_all_that_a_detached_session_gathered)
+{
+    enum { GATHERED = GW_UNSENT_MAX + 100 };
+    struct gw_hub *a = open_hub(0);
+    struct gw_hub *b = open_hub(1);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    for (int i = 0; i < GATHERED; i++) {
+        publish(a, "\"t\":\"B\",\"d\":{}}");
+    }
+    struct gw_session *fresh = moved(a, b, old, id, 1);
+    CHECK(fresh->state == GW_SESSION_READY && (fresh->flags & GW_SESSION_DOOMED) == 0, "lives");
+    CHECK(fresh->head - fresh->sent == GATHERED + 1, "%u dispatches", fresh->head - fresh->sent);
+    const char *text = heard(b, fresh);
+    static const char first[] = "{\"op\":0,\"s\":2,\"t\":\"B\",\"d\":{}}|";
+    CHECK(strncmp(text, first, sizeof(first) - 1) == 0, "%.100s", text);
+    close_hub(a);
+    close_hub(b);
+}
+
+TEST(hub, a_session_that_cannot_be_moved_twice_is_restored)
+{
+    struct gw_hub *b = open_hub(1);
+    struct gw_hub *a = open_hub(0);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    struct gw_session *fresh = moved(a, b, old, id, 1);
+    gw_hub_disconnect(b, start, fresh, 0, &verdict);
+    /* The client knows its session by the name it had on `a`, where control does not find it any more. */
+    struct gw_session *again = connect_one(b, 3);
+    (void)say(b, again, resume_text(b, 42, id, 2, 900));
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_MOVE, "asks for a move");
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(again), .user_id = 42,
+        .close_code = GW_CLOSE_TIMEOUT);
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_RESTORE &&
+              verdict.as.open.session == gw_session_handle(again) && verdict.as.open.user_id == 42 &&
+              again->is_open && again->state == GW_SESSION_OPENING,
+          "asks for a restore");
+    /* Refused once more it is over; and a refusal for good is never argued with. */
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(again), .user_id = 42,
+        .close_code = GW_CLOSE_TIMEOUT);
+    CHECK(verdict.kind == GW_VERDICT_NONE && strcmp(heard(b, again), "{\"op\":9,\"d\":false}|") == 0, "op 9");
+    (void)say(b, again, resume_text(b, 42, id, 2, 900));
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(again), .user_id = 42,
+        .close_code = GW_CLOSE_DISABLED);
+    CHECK(verdict.kind == GW_VERDICT_NONE, "not asked again");
+    close_hub(a);
+    close_hub(b);
+}
+
 TEST(hub, subscribes_and_answers_last_seq)
 {
     struct gw_hub *hub = open_hub(0);
@@ -375,5 +457,24 @@ TEST(hub, deadlines_close_the_silent)
     }
     CHECK(is_told && session->state == GW_SESSION_FREE, "for 120 s");
     CHECK(!gw_hub_is_ready(hub, nx_time_add_ms(start, GW_BUS_STALE_MS + 1)), "a silent bus grants nothing");
+    close_hub(hub);
+}
+
+TEST(hub, a_refusal_closes_with_the_code_that_control_gives)
+{
+    static const uint16_t codes[] = {GW_CLOSE_UNKNOWN, GW_CLOSE_DISABLED, GW_CLOSE_AUTH_FAILED};
+    struct gw_hub *hub = open_hub(0);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct gw_session *session = connect_one(hub, (uint32_t)i);
+        char text[1024];
+        snprintf(text, sizeof(text), "{\"op\":2,\"d\":{\"token\":\"%s\",\"intents\":0}}",
+                 token(hub, 42, 420, 900));
+        (void)say(hub, session, text);
+        CHECK(verdict.kind == GW_VERDICT_OPEN, "asks control");
+        BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session),
+            .close_code = codes[i]);
+        snprintf(text, sizeof(text), "#%d|", codes[i]);
+        CHECK(strcmp(heard(hub, session), text) == 0, "closes with %d", codes[i]);
+    }
     close_hub(hub);
 }
