@@ -17,6 +17,8 @@ enum {
     NX_LOOP_SLAB_SIZE = 262144,          /**< bytes gathered in one slice; stays in the second-level cache */
     NX_LOOP_SLICE_SENDS_MAX = 128,       /**< about 1 ms of small sends */
     NX_LOOP_SLICE_SENDS_CAP = 4096,      /**< largest config.slice_sends_max */
+    NX_LOOP_SLICE_SUBMIT_US_MAX =
+        1500, /**< what submitting a slice's sends may take; fewer leave at once when it takes longer */
     NX_LOOP_SLICE_US_MAX = 1000,
     NX_LOOP_SQ_ENTRIES = 1024,      /**< submissions of one turn; more wait in the loop for the next one */
     NX_LOOP_CQ_ENTRIES_MIN = 4096,  /**< completions that can wait; grows with streams_max */

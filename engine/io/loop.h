@@ -34,6 +34,9 @@ struct nx_loop_config {
     uint32_t slab_size;             /**< bytes of the send slab, what one slice can gather */
     uint32_t slice_sends_max;       /**< sends per slice (128) */
     uint32_t slice_us_max;          /**< microseconds of task work per slice (1000) */
+    uint32_t
+        slice_submit_us_max; /**< microseconds that submitting a slice's sends should take (1500): slow sends make
+                                         smaller slices, down to a quarter of slice_sends_max */
     enum nx_loop_features features;
     int cpu; /**< core to pin the thread to; -1 for none */
 };

@@ -16,7 +16,10 @@
 #define PURPOSE_SLOTS "loop slots"
 #define PURPOSE_SLAB  "loop send slab"
 
-enum { CLOCK_EVERY = 32 }; /* completions dispatched between two looks at the clock */
+enum {
+    CLOCK_EVERY = 32,     /* completions dispatched between two looks at the clock */
+    ADAPT_SENDS_MIN = 16, /* sends of a slice from which on its submission is timed */
+};
 
 /* ---- open and close ---- */
 
@@ -31,6 +34,8 @@ static void config_fill(struct nx_loop_config *c)
     c->slab_size = c->slab_size > NX_STREAM_RESERVE_MAX ? c->slab_size : NX_STREAM_RESERVE_MAX;
     c->slice_sends_max = c->slice_sends_max != 0 ? c->slice_sends_max : NX_LOOP_SLICE_SENDS_MAX;
     c->slice_us_max = c->slice_us_max != 0 ? c->slice_us_max : NX_LOOP_SLICE_US_MAX;
+    c->slice_submit_us_max =
+        c->slice_submit_us_max != 0 ? c->slice_submit_us_max : NX_LOOP_SLICE_SUBMIT_US_MAX;
     NX_ASSERT(c->streams_max <= NX_LOOP_STREAMS_CAP && c->slice_sends_max <= NX_LOOP_SLICE_SENDS_CAP);
     NX_ASSERT((c->receive_buffers_count & (c->receive_buffers_count - 1)) == 0 &&
               c->receive_buffers_count <= NX_LOOP_RECEIVE_BUFFERS_CAP);
@@ -85,6 +90,7 @@ static enum nx_err tables_open(struct nx_loop *loop, char why[NX_LOOP_WHY_SIZE])
         return NX_E_NO_MEMORY;
     }
     NX_URING_POISON(loop->slab, loop->config.slab_size);
+    loop->slice_sends = loop->config.slice_sends_max;
     loop->slots = (struct nx_loop_slot *)(void *)tables;
     tables += loop->slots_count * sizeof(struct nx_loop_slot);
     loop->commits = (struct nx_loop_commit *)(void *)tables;
@@ -199,14 +205,14 @@ void nx_loop_close(struct nx_loop *loop)
 
 static bool sends_are_used_up(const struct nx_loop *loop)
 {
-    return loop->commits_count >= loop->config.slice_sends_max;
+    return loop->commits_count >= loop->slice_sends;
 }
 
 /* While BULK work waits, a quarter of the slice is kept for it, so that many small answers cannot starve it. */
 static bool dispatch_must_stop(const struct nx_loop *loop)
 {
-    const uint32_t kept = nx_list_is_empty(&loop->tasks[NX_LOOP_BULK]) ? 0 : loop->config.slice_sends_max / 4;
-    return loop->commits_count + kept >= loop->config.slice_sends_max;
+    const uint32_t kept = nx_list_is_empty(&loop->tasks[NX_LOOP_BULK]) ? 0 : loop->slice_sends / 4;
+    return loop->commits_count + kept >= loop->slice_sends;
 }
 
 static bool slice_time_is_over(const struct nx_loop *loop)
@@ -392,11 +398,31 @@ static bool has_work(const struct nx_loop *loop)
            loop->is_stopping || nx_uring_ready(&loop->ring) != 0 || nx_uring_has_overflow(&loop->ring);
 }
 
+/* Keeps a slice's submission near its budget: a send costs 5 us or 25 us depending on the machine and on how cold the
+ * sockets are, and whoever waits for the next slice waits for all of them. */
+static void slice_adapt(struct nx_loop *loop, int64_t submitted_ns)
+{
+    const int64_t sample_ns = submitted_ns / loop->commits_count;
+    const int64_t mean_ns = loop->send_ns == 0 ? sample_ns : loop->send_ns + (sample_ns - loop->send_ns) / 8;
+    const int64_t sends = mean_ns > 0
+                              ? (int64_t)loop->config.slice_submit_us_max * NX_TIME_NS_PER_US / mean_ns
+                              : loop->config.slice_sends_max;
+    const int64_t least = loop->config.slice_sends_max / 4 + 1;
+    loop->send_ns = mean_ns;
+    loop->slice_sends = sends >= loop->config.slice_sends_max ? loop->config.slice_sends_max
+                        : sends < least                       ? (uint32_t)least
+                                                              : (uint32_t)sends;
+}
+
 static void enter(struct nx_loop *loop, nx_time until)
 {
     nx_loop_slot_wants_put(loop);
     if (has_work(loop)) {
+        const nx_time start = loop->commits_count >= ADAPT_SENDS_MIN ? nx_clock_now() : NX_TIME_NEVER;
         nx_uring_submit(&loop->ring);
+        if (start.ns != NX_TIME_NEVER.ns) {
+            slice_adapt(loop, nx_time_since_ns(nx_clock_now(), start));
+        }
         return;
     }
     const nx_time deadline = nx_time_min(until, nx_wheel_deadline(&loop->wheel));
@@ -483,7 +509,7 @@ void nx_loop_task_sleep(struct nx_loop *loop, struct nx_loop_task *task)
 
 uint32_t nx_loop_slice_left(const struct nx_loop *loop)
 {
-    return loop->config.slice_sends_max - loop->commits_count;
+    return loop->commits_count < loop->slice_sends ? loop->slice_sends - loop->commits_count : 0;
 }
 
 bool nx_loop_slice_over(struct nx_loop *loop)

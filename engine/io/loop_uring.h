@@ -95,6 +95,8 @@ struct nx_loop {
     struct nx_loop_commit *commits;  /**< owned: of the slice being gathered */
     struct nx_loop_commit *resolved; /**< owned: of the slice being told */
     uint32_t commits_count;
+    uint32_t slice_sends; /**< sends of a slice now: config.slice_sends_max, fewer when they are slow */
+    int64_t send_ns;      /**< running mean of what a send costs in the kernel; 0: not known */
     nx_time now;
     int64_t wall_ms;
     struct nx_wheel wheel;

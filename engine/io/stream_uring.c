@@ -338,7 +338,7 @@ uint8_t *nx_stream_reserve(struct nx_stream *stream, size_t size)
         loop->stats.sends_blocked += (stream->flags & BLOCKED) != 0;
         return NULL;
     }
-    if (loop->commits_count >= loop->config.slice_sends_max ||
+    if (loop->commits_count >= loop->slice_sends ||
         loop->config.slab_size - loop->slab_used < size || !nx_loop_slot_attach(loop, stream->slot) ||
         nx_uring_room(&loop->ring) == 0) {
         return NULL;
