@@ -2,6 +2,7 @@
 
 #include "control/node/admin.h"
 #include "control/node/effects.h"
+#include "control/node/outbox.h"
 #include "control/node/rest_link.h"
 
 #include <stdlib.h>
@@ -11,13 +12,13 @@ static void conn_free(struct ctld_conn *conn)
     nx_timer_cancel(conn->node->loop, &conn->hello);
     nx_list_remove(&conn->member);
     nx_link_fini(&conn->link);
+    ctld_outbox_fini(conn);
     free(conn);
 }
 
-struct nx_link *ctld_bus_server_link(struct ctld_node *node, uint32_t number, enum nx_bus_link kind)
+struct ctld_conn *ctld_bus_server_conn(struct ctld_node *node, uint32_t number, enum nx_bus_link kind)
 {
-    struct ctld_conn *conn = node->shards[number].conns[kind];
-    return conn != NULL ? &conn->link : NULL;
+    return node->shards[number].conns[kind];
 }
 
 void ctld_bus_server_reset(struct ctld_node *node, uint32_t number)
@@ -32,7 +33,7 @@ void ctld_bus_server_reset(struct ctld_node *node, uint32_t number)
 
 /* ---- a shard comes and goes ---- */
 
-static void keys_send(struct ctld_node *node, struct nx_link *link)
+static void keys_send(struct ctld_node *node, struct ctld_conn *conn)
 {
     for (uint32_t i = 0; i < node->ring.keys_count; i++) {
         const struct nx_token_slot *slot = &node->ring.keys[i];
@@ -41,7 +42,7 @@ static void keys_send(struct ctld_node *node, struct nx_link *link)
             .secret = nx_bytes_of(slot->secret, sizeof(slot->secret)),
             .state = i == node->ring.current ? 1 : 0,
         };
-        (void)NX_LINK_PUT(link, key, &key);
+        (void)CTLD_OUTBOX_PUT(conn, key, &key);
     }
 }
 
@@ -49,18 +50,18 @@ static void keys_send(struct ctld_node *node, struct nx_link *link)
 static void shard_online(struct ctld_shard *shard)
 {
     struct ctld_node *node = shard->node;
-    struct nx_link *link = &shard->conns[NX_BUS_LINK_RT]->link;
+    struct ctld_conn *conn = shard->conns[NX_BUS_LINK_RT];
     const struct nx_bus_settings settings = {
         .rate_limits = node->config->has_rate_limits ? 1 : 0,
         .url = nx_bytes_text(node->config->public_url),
     };
     const struct nx_bus_synced synced = {.boot = node->boot};
     shard->is_online = true;
-    keys_send(node, link);
-    (void)NX_LINK_PUT(link, settings, &settings);
+    keys_send(node, conn);
+    (void)CTLD_OUTBOX_PUT(conn, settings, &settings);
     ctl_gateway_link_open(&node->gateway, shard->number, shard->node_number, shard->shard_number,
                           nx_loop_wall_ms(node->loop));
-    (void)NX_LINK_PUT(link, synced, &synced);
+    (void)CTLD_OUTBOX_PUT(conn, synced, &synced);
 }
 
 static void shard_offline(struct ctld_shard *shard)
@@ -201,6 +202,7 @@ static void on_room(void *context)
     if (conn->admin != NULL) {
         ctld_admin_room(conn->admin);
     } else {
+        ctld_outbox_drain(conn);
         ctld_effects_room(conn->node);
     }
 }
@@ -251,7 +253,7 @@ static void on_tick(void *context)
     const struct nx_bus_tick tick = {.wall_ms = (uint64_t)nx_loop_wall_ms(node->loop)};
     for (uint32_t i = 0; i < CTL_LINKS_MAX; i++) {
         if (node->shards[i].is_online) {
-            (void)NX_LINK_PUT(&node->shards[i].conns[NX_BUS_LINK_RT]->link, tick, &tick);
+            (void)CTLD_OUTBOX_PUT(node->shards[i].conns[NX_BUS_LINK_RT], tick, &tick);
         }
     }
     nx_timer_set_ms(node->loop, &node->tick, CTLD_TICK_MS);

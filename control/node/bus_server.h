@@ -15,8 +15,8 @@ NX_MUST_USE enum nx_err ctld_bus_server_open(struct ctld_node *node);
 /** Stops listening and closes every connection. */
 void ctld_bus_server_close(struct ctld_node *node);
 
-/** Returns the realtime (or bulk) link of shard `number`, NULL while it is down. */
-struct nx_link *ctld_bus_server_link(struct ctld_node *node, uint32_t number, enum nx_bus_link kind);
+/** Returns the realtime (or bulk) connection of shard `number`, NULL while it is down. */
+struct ctld_conn *ctld_bus_server_conn(struct ctld_node *node, uint32_t number, enum nx_bus_link kind);
 
 /** Gives up on a shard that takes no more: both its links are closed; it comes back and is told everything anew. */
 void ctld_bus_server_reset(struct ctld_node *node, uint32_t number);

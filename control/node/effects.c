@@ -1,6 +1,7 @@
 #include "control/node/effects.h"
 
 #include "control/node/bus_server.h"
+#include "control/node/outbox.h"
 
 #include <stdlib.h>
 
@@ -8,8 +9,8 @@
     static void put_##name(void *context, uint32_t number, const struct nx_bus_##name *message)              \
     {                                                                                                        \
         struct ctld_node *node = context;                                                                    \
-        struct nx_link *link = ctld_bus_server_link(node, number, kind);                                     \
-        if (link != NULL && NX_LINK_PUT(link, name, message) != NX_OK) {                                     \
+        struct ctld_conn *conn = ctld_bus_server_conn(node, number, kind);                                   \
+        if (conn != NULL && CTLD_OUTBOX_PUT(conn, name, message) != NX_OK) {                                 \
             ctld_bus_server_reset(node, number);                                                             \
         }                                                                                                    \
     }
@@ -31,13 +32,13 @@ EFFECT(session_event, NX_BUS_LINK_RT)
 static void put_session_ready(void *context, uint32_t number, const struct nx_bus_session_ready *message)
 {
     struct ctld_node *node = context;
-    struct nx_link *link = ctld_bus_server_link(node, number, NX_BUS_LINK_BULK);
-    if (link == NULL) {
+    struct ctld_conn *conn = ctld_bus_server_conn(node, number, NX_BUS_LINK_BULK);
+    if (conn == NULL) {
         return;
     }
-    if (NX_LINK_PUT(link, session_ready, message) != NX_OK) {
+    if (CTLD_OUTBOX_PUT(conn, session_ready, message) != NX_OK) {
         ctld_bus_server_reset(node, number);
-    } else if (!node->gateway.is_held && nx_link_is_busy(link)) {
+    } else if (!node->gateway.is_held && nx_link_is_busy(&conn->link)) {
         ctl_gateway_hold(&node->gateway, true, nx_loop_wall_ms(node->loop));
     }
 }
@@ -45,8 +46,8 @@ static void put_session_ready(void *context, uint32_t number, const struct nx_bu
 void ctld_effects_room(struct ctld_node *node)
 {
     for (uint32_t i = 0; i < CTL_LINKS_MAX; i++) {
-        struct nx_link *link = ctld_bus_server_link(node, i, NX_BUS_LINK_BULK);
-        if (link != NULL && nx_link_is_busy(link)) {
+        struct ctld_conn *conn = ctld_bus_server_conn(node, i, NX_BUS_LINK_BULK);
+        if (conn != NULL && (ctld_outbox_waiting(conn) != 0 || nx_link_is_busy(&conn->link))) {
             return;
         }
     }

@@ -1,6 +1,7 @@
 #include "control/node/rest_link.h"
 
 #include "control/node/bus_server.h"
+#include "control/node/outbox.h"
 #include "engine/base/reader.h"
 #include "engine/crypto/password.h"
 #include "engine/crypto/random.h"
@@ -41,50 +42,24 @@ static void request_free(struct ctld_request *r)
 
 /* ---- answers ---- */
 
-static struct nx_link *link_of(const struct ctld_request *r)
+static struct ctld_conn *conn_of(const struct ctld_request *r)
 {
     const struct ctld_shard *shard = &r->node->shards[r->shard];
     if (r->is_cancelled || !shard->is_online || shard->boot != r->boot) {
         return NULL;
     }
-    return ctld_bus_server_link(r->node, r->shard, NX_BUS_LINK_BULK);
+    return ctld_bus_server_conn(r->node, r->shard, NX_BUS_LINK_BULK);
 }
 
-/* The first chunk travels with the head; a link that cannot take it all is reset rather than left with half an answer. */
-static void response_send(struct ctld_request *r)
-{
-    struct nx_link *link = link_of(r);
-    if (link == NULL) {
-        return;
-    }
-    const struct nx_bytes body = nx_writer_bytes(&r->api.response.body);
-    struct nx_bus_rest_response head = {
-        .request = r->request,
-        .status = r->api.response.status,
-        .body_size = (uint32_t)body.size,
-        .headers = nx_writer_bytes(&r->api.response.headers),
-        .body = nx_bytes_slice(body, 0, NX_BUS_CHUNK_MAX),
-    };
-    size_t sent = head.body.size;
-    head.is_last = sent == body.size ? 1 : 0;
-    enum nx_err err = NX_LINK_PUT(link, rest_response, &head);
-    while (err == NX_OK && sent < body.size) {
-        struct nx_bus_rest_body more = {.request = r->request,
-                                        .body = nx_bytes_slice(body, sent, NX_BUS_CHUNK_MAX)};
-        sent += more.body.size;
-        more.is_last = sent == body.size ? 1 : 0;
-        err = NX_LINK_PUT(link, rest_body, &more);
-    }
-    if (err != NX_OK) {
-        ctld_bus_server_reset(r->node, r->shard);
-    }
-}
+static const char OVERLOADED[] =
+    "{\"code\":130000,\"message\":\"API resource is currently overloaded. Try again a little later.\"}";
+static const char TOO_LARGE[] = "{\"code\":40005,\"message\":\"Request entity too large\"}";
 
-/* What is answered before there is a request value: overload and oversize. */
+/* What is answered without asking the rules: overload and oversize. */
 static void refuse(struct ctld_node *node, const struct ctld_shard *shard, uint64_t request, uint16_t status,
                    const char *body)
 {
-    struct nx_link *link = ctld_bus_server_link(node, shard->number, NX_BUS_LINK_BULK);
+    struct ctld_conn *conn = ctld_bus_server_conn(node, shard->number, NX_BUS_LINK_BULK);
     const struct nx_bus_rest_response head = {
         .request = request,
         .status = status,
@@ -94,14 +69,44 @@ static void refuse(struct ctld_node *node, const struct ctld_shard *shard, uint6
                                                : "Content-Type: application/json\r\n"),
         .body = nx_bytes_text(body),
     };
-    if (link != NULL && NX_LINK_PUT(link, rest_response, &head) != NX_OK) {
+    if (conn != NULL && CTLD_OUTBOX_PUT(conn, rest_response, &head) != NX_OK) {
         ctld_bus_server_reset(node, shard->number);
     }
 }
 
-static const char OVERLOADED[] =
-    "{\"code\":130000,\"message\":\"API resource is currently overloaded. Try again a little later.\"}";
-static const char TOO_LARGE[] = "{\"code\":40005,\"message\":\"Request entity too large\"}";
+/* The first chunk travels with the head; a link that cannot take it all is reset rather than left with half an answer. */
+static void response_send(struct ctld_request *r)
+{
+    struct ctld_conn *conn = conn_of(r);
+    if (conn == NULL) {
+        return;
+    }
+    const struct nx_bytes body = nx_writer_bytes(&r->api.response.body);
+    if (body.size > NX_BUS_CHUNK_MAX && ctld_outbox_waiting(conn) + body.size > CTLD_ANSWERS_WAITING_MAX) {
+        refuse(r->node, conn->shard, r->request, 503, OVERLOADED);
+        return;
+    }
+    struct nx_bus_rest_response head = {
+        .request = r->request,
+        .status = r->api.response.status,
+        .body_size = (uint32_t)body.size,
+        .headers = nx_writer_bytes(&r->api.response.headers),
+        .body = nx_bytes_slice(body, 0, NX_BUS_CHUNK_MAX),
+    };
+    size_t sent = head.body.size;
+    head.is_last = sent == body.size ? 1 : 0;
+    enum nx_err err = CTLD_OUTBOX_PUT(conn, rest_response, &head);
+    while (err == NX_OK && sent < body.size) {
+        struct nx_bus_rest_body more = {.request = r->request,
+                                        .body = nx_bytes_slice(body, sent, NX_BUS_CHUNK_MAX)};
+        sent += more.body.size;
+        more.is_last = sent == body.size ? 1 : 0;
+        err = CTLD_OUTBOX_PUT(conn, rest_body, &more);
+    }
+    if (err != NX_OK) {
+        ctld_bus_server_reset(r->node, r->shard);
+    }
+}
 
 /* ---- steps ---- */
 

@@ -19,7 +19,10 @@ enum {
     CTLD_REQUESTS_MAX = 1024,     /**< REST requests in flight; more are answered 503 */
     CTLD_PASSWORD_QUEUE_MAX = 64, /**< password jobs waiting or running; more are answered 503 */
     CTLD_LINK_QUEUE_MAX =
-        32 << 20,         /**< bytes unsent to one shard; past it the link is closed and resynchronised */
+        96 << 20, /**< bytes unsent on one link of a shard; past it the link is closed and resynchronised */
+    CTLD_ANSWERS_WAITING_MAX =
+        64
+        << 20, /**< bytes unsent beyond which answers to REST requests become 503; they are the larger part */
     CTLD_HELLO_MS = 5000, /**< a connection that says no HELLO in time is closed */
     CTLD_TICK_MS = 1000,
     CTLD_ARENA_SIZE = API_ARENA_SIZE + (2 << 20), /**< a request and the rows of its answers */
@@ -30,10 +33,18 @@ struct ctld_node;
 struct ctld_shard;
 struct ctld_admin;
 
+/** Messages that wait for room on a link. */
+struct ctld_outbox {
+    uint8_t *bytes; /**< owned */
+    size_t start, end, room;
+    bool is_direct; /**< the message begun is on the link itself */
+};
+
 /** One connection of gatewayd; becomes a link of a shard with its HELLO. */
 struct ctld_conn {
     struct nx_list_link member; /**< of node.conns */
     struct nx_link link;
+    struct ctld_outbox outbox;
     struct nx_timer hello; /**< runs until HELLO */
     struct ctld_node *node;
     struct ctld_shard *shard; /**< NULL before HELLO, and of an admin connection */
