@@ -187,9 +187,8 @@ static void joined(struct ctl_world *world, struct ctl_member *member)
         for (const struct ctl_session *s = member->user->sessions; s != NULL; s = s->next) {
             intents |= s->intents;
         }
-        struct nx_writer w = ctl_event_scratch(world);
-        struct nx_json_out out = ctl_event_begin(&w, "GUILD_CREATE");
-        ctl_object_guild_create(&out, guild, member, intents);
+        struct nx_writer w;
+        struct nx_json_out out = ctl_event_guild_create(world, member, intents, &w);
         ctl_event_send_user(world, member->user, &w, &out, CTL_INTENT_GUILDS);
     }
 }

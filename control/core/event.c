@@ -49,6 +49,31 @@ void ctl_event_send_user(struct ctl_world *world, const struct ctl_user *user, s
     }
 }
 
+struct nx_json_out ctl_event_guild_create(struct ctl_world *world, const struct ctl_member *member,
+                                          uint64_t intents, struct nx_writer *writer)
+{
+    *writer = ctl_event_scratch(world);
+    struct nx_json_out out = ctl_event_begin(writer, "GUILD_CREATE");
+    ctl_object_guild_create(&out, member->guild, member, intents);
+    return nx_json_out_done(&out) && writer->size < writer->room
+               ? out
+               : ctl_event_guild_unavailable(world, member->guild, writer);
+}
+
+struct nx_json_out ctl_event_guild_unavailable(struct ctl_world *world, const struct ctl_guild *guild,
+                                               struct nx_writer *writer)
+{
+    *writer = ctl_event_scratch(world);
+    struct nx_json_out out = ctl_event_begin(writer, "GUILD_CREATE");
+    nx_json_out_object(&out);
+    nx_json_out_key(&out, "id");
+    nx_json_out_id(&out, guild->id);
+    nx_json_out_key(&out, "unavailable");
+    nx_json_out_bool(&out, true);
+    nx_json_out_object_end(&out);
+    return out;
+}
+
 void ctl_event_typing(struct ctl_world *world, const struct ctl_channel *channel,
                       const struct ctl_member *member, int64_t wall_ms)
 {

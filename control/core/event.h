@@ -39,6 +39,17 @@ void ctl_event_send(struct ctl_world *world, const struct ctl_guild *guild, stru
 void ctl_event_send_user(struct ctl_world *world, const struct ctl_user *user, struct nx_writer *writer,
                          struct nx_json_out *out, uint64_t intents);
 
+/**
+ * Writes GUILD_CREATE as `member` sees the guild, but its end. A guild that is too large for one event is told as
+ * unavailable, as Discord does with one that it cannot send.
+ */
+struct nx_json_out ctl_event_guild_create(struct ctl_world *world, const struct ctl_member *member,
+                                          uint64_t intents, struct nx_writer *writer);
+
+/** Writes GUILD_CREATE of a guild whose particulars are not told, but its end. */
+struct nx_json_out ctl_event_guild_unavailable(struct ctl_world *world, const struct ctl_guild *guild,
+                                               struct nx_writer *writer);
+
 /** TYPING_START of a member. */
 void ctl_event_typing(struct ctl_world *world, const struct ctl_channel *channel,
                       const struct ctl_member *member, int64_t wall_ms);

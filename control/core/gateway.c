@@ -131,6 +131,7 @@ struct ready {
     uint8_t *buffer; /* READY_SIZE */
     struct nx_writer w;
     uint64_t session;
+    size_t size; /* of all tails so far */
     uint32_t link;
 };
 
@@ -147,6 +148,7 @@ static void ready_add(struct ready *ready, struct nx_bytes tail)
     if (ready->w.size != 0 && ready->w.size + 4 + tail.size > NX_BUS_CHUNK_MAX) {
         ready_flush(ready, false);
     }
+    ready->size += tail.size;
     nx_writer_u32(&ready->w, (uint32_t)tail.size);
     nx_writer_bytes_put(&ready->w, tail);
 }
@@ -192,12 +194,16 @@ static struct nx_bytes tail_ready(struct ctl_world *world, const struct ctl_user
     return ctl_event_end(&w, &out) ? nx_writer_bytes(&w) : nx_bytes_of(NULL, 0);
 }
 
-static struct nx_bytes tail_guild(struct ctl_world *world, const struct ctl_member *member, uint64_t intents)
+/* Beyond what a session takes at once the guilds are told as unavailable: the number of tails is promised. */
+static struct nx_bytes tail_guild(struct ready *ready, const struct ctl_member *member, uint64_t intents)
 {
-    struct nx_writer w = ctl_event_scratch(world);
-    struct nx_json_out out = ctl_event_begin(&w, "GUILD_CREATE");
-    ctl_object_guild_create(&out, member->guild, member, intents);
-    return ctl_event_end(&w, &out) ? nx_writer_bytes(&w) : nx_bytes_of(NULL, 0);
+    struct nx_writer w;
+    struct nx_json_out out = ready->size < CTL_READY_SIZE_MAX
+                                 ? ctl_event_guild_create(ready->world, member, intents, &w)
+                                 : ctl_event_guild_unavailable(ready->world, member->guild, &w);
+    const bool is_whole = ctl_event_end(&w, &out);
+    NX_ASSERT(is_whole);
+    return nx_writer_bytes(&w);
 }
 
 static struct nx_bytes tail_resync(struct ctl_world *world, const struct ctl_channel *channel)
@@ -242,7 +248,7 @@ static void send_ready(struct ctl_gateway *gateway, const struct ctl_session *se
     }
     for (const struct ctl_member *m = session->user->members; m != NULL; m = m->next) {
         if (reason == NX_BUS_OPEN_IDENTIFY) {
-            ready_add(&ready, tail_guild(world, m, session->intents));
+            ready_add(&ready, tail_guild(&ready, m, session->intents));
             continue;
         }
         for (uint32_t i = 0; i < m->guild->channels_count; i++) {

@@ -14,6 +14,7 @@ enum {
     CTL_SESSIONS_PER_USER_MAX = 64,   /**< gateway sessions of one user, all devices */
     CTL_LARGE_GUILD = 250,            /**< members above which presence goes only to those who look */
     CTL_READY_MEMBERS_MAX = 250,      /**< members in GUILD_CREATE of a large guild */
+    CTL_READY_SIZE_MAX = 12 << 20,    /**< bytes of guilds in a READY; a session takes 16 MiB at once */
     CTL_TAIL_SIZE_MAX = 960 * 1024,   /**< bytes of one event; below the bus frame's 1 MiB */
     CTL_USERNAME_MIN = 2,             /**< characters */
     CTL_USERNAME_MAX = 32,
