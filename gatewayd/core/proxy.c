@@ -120,3 +120,30 @@ enum nx_err gw_proxy_parse(struct nx_bytes bytes, struct nx_addr *source, size_t
     }
     return NX_E_TRUNCATED;
 }
+
+bool gw_proxy_forwarded(const struct nx_http1_headers *headers,
+                        bool (*is_proxy)(const void *context, const struct nx_addr *addr),
+                        const void *context, struct nx_addr *client)
+{
+    struct nx_addr found = {.family = NX_ADDR_FAMILY_NONE};
+    for (size_t i = 0; i < headers->count; i++) {
+        struct nx_bytes rest = headers->at[i].value;
+        struct nx_bytes element;
+        while (nx_http1_text_is(headers->at[i].name, "x-forwarded-for") &&
+               nx_http1_list_next(&rest, &element)) {
+            struct nx_addr addr;
+            if (nx_addr_parse(element, &addr) != NX_OK) {
+                found.family = NX_ADDR_FAMILY_NONE;
+                continue;
+            }
+            addr = nx_addr_canonical(addr);
+            if (!is_proxy(context, &addr)) {
+                found = addr;
+            }
+        }
+    }
+    if (found.family != NX_ADDR_FAMILY_NONE) {
+        *client = found;
+    }
+    return found.family != NX_ADDR_FAMILY_NONE;
+}

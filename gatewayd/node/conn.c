@@ -207,39 +207,100 @@ static bool begin(struct gw_conn *conn)
     return true;
 }
 
-static bool enter_guard(struct gw_conn *conn, const struct nx_addr *peer)
+bool gw_conn_enter_guard(struct gw_conn *conn)
 {
-    conn->addr_key = nx_addr_limit_key(peer);
-    conn->is_loopback = nx_addr_is_loopback(peer);
     conn->is_guarded =
         gw_addr_guard_enter(&conn->shard->hub.guard, conn->addr_key, nx_loop_now(conn->shard->loop));
     conn->shard->refused_count += !conn->is_guarded;
     return conn->is_guarded;
 }
 
-/* A trusted proxy's first bytes; they come in one piece from every proxy there is, else the connection is refused. */
-static void proxy_data(struct gw_conn *conn, uint8_t *bytes, size_t size)
+static bool enter_guard(struct gw_conn *conn, const struct nx_addr *peer)
+{
+    conn->addr_key = nx_addr_limit_key(peer);
+    conn->is_loopback = nx_addr_is_loopback(peer);
+    return gw_conn_enter_guard(conn);
+}
+
+static void proxy_drop(struct gw_conn *conn)
+{
+    gw_heap_give(&conn->shard->heap, conn->proxy, GW_PROXY_HEADER_MAX);
+    conn->proxy = NULL;
+    conn->proxy_size = 0;
+}
+
+/* Keeps what may be the start of a header; no header is longer than there is room. */
+static void proxy_keep(struct gw_conn *conn, struct nx_bytes bytes)
+{
+    if (conn->proxy == NULL) {
+        conn->proxy = gw_heap_take(&conn->shard->heap, GW_PROXY_HEADER_MAX);
+    }
+    if (conn->proxy == NULL || bytes.size > (size_t)(GW_PROXY_HEADER_MAX - conn->proxy_size)) {
+        gw_conn_close(conn);
+        return;
+    }
+    memcpy(conn->proxy + conn->proxy_size, bytes.at, bytes.size);
+    conn->proxy_size = (uint16_t)(conn->proxy_size + bytes.size);
+}
+
+/* Looks for a header in `bytes`; `*size` receives its length. NX_E_TRUNCATED when more is needed to tell. */
+static enum nx_err proxy_header(struct gw_conn *conn, struct nx_bytes bytes, size_t *size)
 {
     struct nx_addr source = {0};
+    *size = 0;
+    if (!gw_proxy_is_likely(bytes)) {
+        return NX_OK;
+    }
+    const enum nx_err err = gw_proxy_parse(bytes, &source, size);
+    if (err != NX_OK) {
+        return err;
+    }
+    conn->is_trusted = false; /* It has said who it speaks for. */
+    return source.family == NX_ADDR_FAMILY_NONE || enter_guard(conn, &source) ? NX_OK : NX_E_FULL;
+}
+
+static void first_data(struct gw_conn *conn, uint8_t *bytes, size_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    if (conn->phase == GW_CONN_HANDSHAKE) {
+        handshake_data(conn, bytes, size);
+    } else {
+        gw_conn_feed(conn, bytes, size);
+    }
+}
+
+/* A trusted proxy's first bytes. */
+static void proxy_data(struct gw_conn *conn, uint8_t *bytes, size_t size)
+{
+    const size_t kept = conn->proxy_size;
+    const size_t room = GW_PROXY_HEADER_MAX - kept;
+    struct nx_bytes begun = nx_bytes_of(bytes, size);
+    if (kept != 0) {
+        proxy_keep(conn, nx_bytes_slice(begun, 0, room));
+        begun = nx_bytes_of(conn->proxy, conn->proxy_size);
+    }
     size_t head = 0;
-    if (gw_proxy_is_likely(nx_bytes_of(bytes, size))) {
-        if (gw_proxy_parse(nx_bytes_of(bytes, size), &source, &head) != NX_OK) {
-            gw_conn_close(conn);
-            return;
-        }
-        conn->is_trusted = false; /* It has said who it speaks for. */
-        if (source.family != NX_ADDR_FAMILY_NONE && !enter_guard(conn, &source)) {
-            gw_conn_close(conn);
-            return;
-        }
+    const enum nx_err err = proxy_header(conn, begun, &head);
+    if (err == NX_E_TRUNCATED && kept == 0) {
+        proxy_keep(conn, begun);
+        return;
     }
-    if (!begin(conn)) {
+    if (err == NX_E_TRUNCATED && size < room) {
+        return;
+    }
+    if (err != NX_OK || !begin(conn)) {
         gw_conn_close(conn);
-    } else if (head != size && conn->phase == GW_CONN_HANDSHAKE) {
-        handshake_data(conn, bytes + head, size - head);
-    } else if (head != size) {
-        gw_conn_feed(conn, bytes + head, size - head);
+        return;
     }
+    /* What was kept is part of the header, or without one the client's own. */
+    if (head == 0) {
+        first_data(conn, conn->proxy, kept);
+    }
+    const size_t used = head > kept ? head - kept : 0;
+    first_data(conn, bytes + used, size - used);
+    proxy_drop(conn);
 }
 
 /* ---- the stream's events ---- */
@@ -323,6 +384,7 @@ static void on_closed(void *context, enum nx_err why)
     gw_conn_http_drop(conn);
     gw_conn_ws_drop(conn);
     gw_conn_out_drop(conn);
+    proxy_drop(conn);
     leave_guard(conn);
     conn->phase = GW_CONN_FREE;
     if (conn->handshake == NULL || !conn->handshake->is_running) {
@@ -364,7 +426,9 @@ static void accept_as(struct gw_shard *shard, struct nx_accepted *accepted, enum
     const struct nx_addr peer = nx_addr_canonical(accepted->peer);
     conn->is_trusted = kind == GW_CONN_PUBLIC && gw_config_is_proxy(shard->node->config, &peer);
     conn->addr_key = nx_addr_limit_key(&peer);
+    conn->peer_key = conn->addr_key;
     conn->is_loopback = nx_addr_is_loopback(&peer);
+    conn->is_peer_loopback = conn->is_loopback;
     const bool is_let_in = conn->is_trusted || kind != GW_CONN_PUBLIC || enter_guard(conn, &peer);
     if (!is_let_in || nx_stream_accept(&conn->stream, shard->loop, accepted, &stream_events, conn) != NX_OK) {
         leave_guard(conn);

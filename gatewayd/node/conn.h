@@ -84,17 +84,22 @@ struct gw_conn {
     struct nx_list_link flush;
     struct nx_ws ws;
     uint64_t addr_key; /**< of the client, for limits */
+    uint64_t peer_key; /**< of the peer, which may be a proxy */
+    uint8_t *proxy;    /**< owned: GW_PROXY_HEADER_MAX bytes, the start of a PROXY header; NULL: none */
     uint32_t index;
     uint32_t next_free;
     uint32_t generation;    /**< of the slot */
     uint32_t out_committed; /**< bytes of `out` (or of TLS output) in the commit of this slice */
+    uint16_t proxy_size;    /**< bytes in `proxy` */
     uint16_t close_code;    /**< of the client's close frame; 0: none */
     uint8_t kind;           /**< enum gw_conn_kind */
     uint8_t phase;          /**< enum gw_conn_phase */
     uint8_t window_bits;    /**< echo mode: of permessage-deflate; 0: not agreed */
     bool is_guarded;        /**< counted by addr_guard */
     bool is_loopback;
+    bool is_peer_loopback;
     bool is_trusted;       /**< the peer is a trusted proxy */
+    bool is_forwarded;     /**< it said for whom the request under way is */
     bool has_ended;        /**< the client sent FIN */
     bool is_paused;        /**< not reading */
     bool is_closing_after; /**< close once everything is sent */
@@ -108,6 +113,9 @@ void gw_conn_accept_admin(void *shard, struct nx_accepted *accepted);
 
 /** Closes at once. */
 void gw_conn_close(struct gw_conn *conn);
+
+/** Counts an unauthenticated connection of conn->addr_key. Returns whether there may be one more. */
+bool gw_conn_enter_guard(struct gw_conn *conn);
 
 /** Sets the deadline of whatever the connection waits for. */
 void gw_conn_deadline(struct gw_conn *conn, int64_t ms);

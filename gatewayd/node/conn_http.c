@@ -7,6 +7,7 @@
 #include "engine/wire/json_out.h"
 #include "engine/wire/url.h"
 #include "engine/wire/ws_handshake.h"
+#include "gatewayd/core/proxy.h"
 #include "gatewayd/node/assets.h"
 #include "gatewayd/node/rest_entry.h"
 #include "gatewayd/node/stats.h"
@@ -164,29 +165,21 @@ static void make_request_id(struct gw_conn *conn, const struct nx_http1_request 
     http->request_id[w.size] = '\0';
 }
 
-/* The client's address as a trusted proxy tells it: the last one in the list that is no proxy itself. */
+static bool is_proxy(const void *config, const struct nx_addr *addr)
+{
+    return gw_config_is_proxy(config, addr);
+}
+
+/* The client's address as a trusted proxy tells it. One connection of a proxy carries requests of many clients. */
 static void take_forwarded(struct gw_conn *conn, const struct nx_http1_request *request)
 {
-    const struct nx_http1_header *header = nx_http1_header_find(&request->headers, "x-forwarded-for");
-    if (!conn->is_trusted || header == NULL) {
+    struct nx_addr client;
+    if (!conn->is_trusted) {
         return;
     }
-    struct nx_bytes rest = header->value;
-    struct nx_bytes element;
-    struct nx_addr addr;
-    struct nx_addr client = {0};
-    while (nx_http1_list_next(&rest, &element)) {
-        if (nx_addr_parse(element, &addr) == NX_OK) {
-            addr = nx_addr_canonical(addr);
-            if (!gw_config_is_proxy(conn->shard->node->config, &addr)) {
-                client = addr;
-            }
-        }
-    }
-    if (client.family != NX_ADDR_FAMILY_NONE) {
-        conn->addr_key = nx_addr_limit_key(&client);
-        conn->is_loopback = nx_addr_is_loopback(&client);
-    }
+    conn->is_forwarded = gw_proxy_forwarded(&request->headers, is_proxy, conn->shard->node->config, &client);
+    conn->addr_key = conn->is_forwarded ? nx_addr_limit_key(&client) : conn->peer_key;
+    conn->is_loopback = conn->is_forwarded ? nx_addr_is_loopback(&client) : conn->is_peer_loopback;
 }
 
 static bool query_has(struct nx_bytes query, const char *key, struct nx_bytes *value, enum nx_err *err)
@@ -261,6 +254,11 @@ static void upgrade(struct gw_conn *conn, const struct nx_http1_request *request
     const uint32_t live = sessions->count - sessions->counts[GW_SESSION_DETACHED];
     if (conn->shard->is_draining ||
         (conn->kind == GW_CONN_PUBLIC && live >= conn->shard->hub.config.sessions_max)) {
+        refuse(conn, 503);
+        return;
+    }
+    /* Behind a proxy that only tells whom it speaks for in its requests, a client is counted here. */
+    if (conn->is_forwarded && !gw_conn_enter_guard(conn)) {
         refuse(conn, 503);
         return;
     }

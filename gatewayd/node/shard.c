@@ -4,6 +4,7 @@
 #include "engine/crypto/random.h"
 #include "engine/io/logger.h"
 #include "gatewayd/core/close_code.h"
+#include "gatewayd/core/proxy.h"
 #include "gatewayd/node/bus_link.h"
 #include "gatewayd/node/conn.h"
 #include "gatewayd/node/stats.h"
@@ -416,6 +417,7 @@ static void end_conns(struct gw_shard *shard)
             gw_conn_http_drop(conn);
             gw_conn_ws_drop(conn);
             gw_conn_out_drop(conn);
+            gw_heap_give(&shard->heap, conn->proxy, GW_PROXY_HEADER_MAX);
             if (conn->tls != NULL) {
                 nx_tls_close(conn->tls);
             }

@@ -2,6 +2,8 @@
 #include "gatewayd/core/proxy.h"
 #include "tests/lib/check.h"
 
+#include <stdio.h>
+
 static void check_prefixes(struct nx_bytes whole)
 {
     for (size_t cut = 0; cut < whole.size; cut++) {
@@ -52,4 +54,36 @@ TEST(proxy, refuses_everything_else)
         CHECK(gw_proxy_parse(nx_bytes_text(bad[i]), &source, &size) == NX_E_MALFORMED && source.family == 9,
               "%s", bad[i]);
     }
+}
+
+static bool is_ten(const void *context, const struct nx_addr *addr)
+{
+    (void)context;
+    return addr->family == NX_ADDR_FAMILY_IPV4 && addr->ip[0] == 10;
+}
+
+/* The first byte of the client's address that `lines` name, 0 when they name none. */
+static int forwarded(const char *lines)
+{
+    static struct nx_http1_request request;
+    char head[512];
+    struct nx_addr client = {0};
+    snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
+    CHECK(nx_http1_request_parse(nx_bytes_text(head), 0, &request) == NX_OK, "%s", lines);
+    return gw_proxy_forwarded(&request.headers, is_ten, NULL, &client) ? client.ip[0] : 0;
+}
+
+TEST(proxy, forwarded_for_is_the_last_address_that_is_no_proxy)
+{
+    CHECK(forwarded("") == 0, "no line");
+    CHECK(forwarded("X-Forwarded-For: 20.0.0.1\r\n") == 20, "one");
+    CHECK(forwarded("X-Forwarded-For: 30.0.0.1, 20.0.0.1\r\n") == 20, "what the client says comes first");
+    CHECK(forwarded("X-Forwarded-For: 30.0.0.1, 20.0.0.1, 10.1.1.1\r\n") == 20, "behind two proxies");
+    CHECK(forwarded("X-Forwarded-For: 10.1.1.1\r\n") == 0, "a proxy is no client");
+    CHECK(forwarded("X-Forwarded-For: 30.0.0.1\r\nx-forwarded-for: 20.0.0.1\r\n") == 20,
+          "a proxy that appends a line");
+    CHECK(forwarded("X-Forwarded-For: 127.0.0.1\r\nAccept: a\r\nX-Forwarded-For: 20.0.0.1, 10.1.1.1\r\n") ==
+              20,
+          "lines are one list");
+    CHECK(forwarded("X-Forwarded-For: 30.0.0.1, unknown\r\n") == 0, "nothing before what cannot be read");
 }
