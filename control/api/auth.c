@@ -37,6 +37,7 @@ static bool make_login(struct api_request *r, struct login *login, uint64_t user
     return ctl_account_refresh_make(r->random + RANDOM_REFRESH, &w, hash) == NX_OK && nx_writer_ok(&w);
 }
 
+/* The caller has noted the login in the step that had it from the store: by now it may have been revoked. */
 static enum api_next answer_tokens(struct api_request *r, const struct ctl_user *user, struct nx_bytes email,
                                    uint64_t sid, struct nx_bytes refresh)
 {
@@ -46,7 +47,6 @@ static enum api_next answer_tokens(struct api_request *r, const struct ctl_user 
     if (ctl_account_token(r->world->ring, user->id, sid, jti, r->wall_ms, &token) != NX_OK) {
         return api_error(r, API_ERROR_INTERNAL);
     }
-    ctl_login_note(&r->world->logins, sid);
     struct nx_json_out out = api_request_json(r, 200, 8192);
     nx_json_out_object(&out);
     nx_json_out_key(&out, "access_token");
@@ -153,6 +153,7 @@ enum api_next api_auth_register(struct api_request *r)
     if (ctl_apply_user(r->world, &login->user) != NX_OK) {
         return api_error(r, API_ERROR_INTERNAL);
     }
+    ctl_login_note(&r->world->logins, login->row.sid);
     const struct ctl_user *user = ctl_directory_user(&r->world->directory, login->user.id);
     return answer_tokens(r, user, login->email, login->row.sid,
                          nx_bytes_of(login->token, sizeof(login->token)));
@@ -265,6 +266,7 @@ enum api_next api_auth_login(struct api_request *r)
     if (user == NULL) {
         return api_error(r, API_ERROR_LOGIN);
     }
+    ctl_login_note(&r->world->logins, login->row.sid);
     return answer_tokens(r, user, login->email, login->row.sid,
                          nx_bytes_of(login->token, sizeof(login->token)));
 }
@@ -290,6 +292,7 @@ static enum api_next refresh_rotated(struct api_request *r, struct login *login)
     }
     login->row.sid = answer->login.sid;
     login->row.user_id = answer->login.user_id;
+    ctl_login_note(&r->world->logins, login->row.sid);
     r->question.user_get.user_id = login->row.user_id;
     return api_request_ask(r, CTL_ASK_USER_GET, 2);
 }
