@@ -20,6 +20,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+def sockets_of(port):
+    """Returns the ports of the peers whose connections to `port` a process still holds; what only the kernel knows does not count."""
+    peers = []
+    with open("/proc/net/tcp") as f:
+        for row in list(f)[1:]:
+            fields = row.split()
+            if int(fields[1].split(":")[1], 16) == port and fields[3] != "0A" and fields[9] != "0":
+                peers.append(int(fields[2].split(":")[1], 16))
+    return peers
+
+
 class Server:
     """nexus serve on free ports with a data directory of its own."""
 
