@@ -297,6 +297,20 @@ void gw_hub_bus_down(struct gw_hub *hub)
     hub->is_synced = false;
 }
 
+void gw_hub_bus_up(struct gw_hub *hub)
+{
+    hub->is_synced = true;
+    gw_fanout_settle_all(&hub->fanout); /* What came before was told with the rights of then. */
+    const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
+    for (uint32_t at = 0; at < end; at++) {
+        const struct gw_session *session = gw_session_at(&hub->sessions, at);
+        for (uint32_t i = 0; session->state != GW_SESSION_FREE && i < session->refs_count; i++) {
+            const struct gw_ref ref = session->refs[i];
+            gw_guild_at(&hub->guilds, ref.guild)->members[ref.member].roleset = NX_BUS_ROLESET_NONE;
+        }
+    }
+}
+
 enum nx_err gw_hub_rewind(struct gw_hub *hub, struct gw_session *session, uint64_t seq)
 {
     if (seq >= session->head) {

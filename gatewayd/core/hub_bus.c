@@ -538,7 +538,7 @@ enum nx_err gw_hub_bus_input(struct gw_hub *hub, nx_time now, int64_t wall_ms,
     case NX_BUS_MSG_SETTINGS:
         return on_settings(hub, frame->payload);
     case NX_BUS_MSG_SYNCED:
-        hub->is_synced = true;
+        gw_hub_bus_up(hub);
         return NX_OK;
     case NX_BUS_MSG_SESSION_OPENED:
         return on_session_opened(hub, now, wall_ms, frame->payload, out);

@@ -329,7 +329,7 @@ static void heartbeat(struct gw_hub *hub, nx_time now, struct gw_session *sessio
 }
 
 static void answer_subscribed(struct gw_hub *hub, struct gw_session *session, uint64_t guild_id,
-                              const uint32_t *channels, uint32_t channels_count)
+                              const uint32_t *channels, uint32_t channels_count, bool has_rights)
 {
     /* An entry is {"id":"20 digits","last_seq":20 digits}, */
     uint8_t tail[128 + GW_SUBSCRIPTIONS_MAX * 64];
@@ -347,7 +347,7 @@ static void answer_subscribed(struct gw_hub *hub, struct gw_session *session, ui
         nx_json_out_key(&json, "id");
         nx_json_out_id(&json, channel->id);
         nx_json_out_key(&json, "last_seq");
-        nx_json_out_u64(&json, channel->last_seq);
+        nx_json_out_u64(&json, has_rights ? channel->last_seq : 0);
         nx_json_out_object_end(&json);
     }
     nx_json_out_array_end(&json);
@@ -365,17 +365,21 @@ static void subscribe(struct gw_hub *hub, struct gw_session *session, const stru
     const struct gw_ref *ref = slot == GW_GUILD_NONE ? NULL : gw_session_ref(session, slot);
     uint32_t channels[GW_SUBSCRIPTIONS_MAX];
     uint32_t count = 0;
+    bool has_rights = true;
     if (ref != NULL) {
         /* What is pending is older than the last_seq that is answered. */
         gw_fanout_catch_up(&hub->fanout, slot, ref->member);
         const struct gw_member *member = &gw_guild_at(&hub->guilds, slot)->members[ref->member];
+        /* While control comes back its rights are not known: they count at each delivery, and it is told to catch up. */
+        has_rights = member->roleset != NX_BUS_ROLESET_NONE;
         for (uint32_t i = 0; i < op->ids_count; i++) {
             const uint32_t channel = gw_guild_channel_find(&hub->guilds, slot, op->ids[i]);
             bool is_known = channel == GW_GUILD_NONE;
             for (uint32_t k = 0; k < count && !is_known; k++) {
                 is_known = channels[k] == channel;
             }
-            if (!is_known && gw_guild_may_view(gw_guild_channel_at(&hub->guilds, channel), member->roleset)) {
+            if (!is_known && (!has_rights || gw_guild_may_view(gw_guild_channel_at(&hub->guilds, channel),
+                                                               member->roleset))) {
                 channels[count++] = channel;
             }
         }
@@ -385,7 +389,7 @@ static void subscribe(struct gw_hub *hub, struct gw_session *session, const stru
         }
     }
     /* A guild that it is not in is answered like an empty one: nobody learns what exists. */
-    answer_subscribed(hub, session, op->guild_id, channels, count);
+    answer_subscribed(hub, session, op->guild_id, channels, count, has_rights);
 }
 
 static void members(struct gw_session *session, const struct gw_op *op, struct gw_verdict *out)

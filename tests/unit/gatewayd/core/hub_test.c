@@ -414,6 +414,38 @@ TEST(hub, a_session_that_cannot_be_moved_twice_is_restored)
     close_hub(b);
 }
 
+TEST(hub, after_control_came_back_old_rights_show_nothing)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    publish(hub, "\"t\":\"A\",\"d\":{}}");
+    CHECK(strstr(heard(hub, session), "\"A\"") != NULL, "sees the channel");
+    /* Control numbers role sets anew when it starts: until it says what this session's is, its old number means nothing. */
+    gw_hub_bus_down(hub);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open) && open.session == gw_session_handle(session), "told again");
+    const uint8_t view = 0x02;
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 71, .view = nx_bytes_of(&view, 1));
+    BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 71, .intents = 1 << 9, .seq = 1,
+        .tail = nx_bytes_text("\"t\":\"SECRET\",\"d\":{}}"));
+    BUS(hub, event, EVENT, .guild_id = 7, .intents = 1, .tail = nx_bytes_text("\"t\":\"OPEN\",\"d\":{}}"));
+    gw_fanout_settle_all(&hub->fanout);
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "SECRET") == NULL && strstr(text, "OPEN") != NULL, "%s", text);
+    /* What it subscribes to meanwhile is kept: the rights count when something is delivered. */
+    (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"70\"]}}");
+    CHECK(strstr(heard(hub, session), "\"id\":\"70\"") != NULL, "subscribed");
+    const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2};
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42, .sid = 420,
+        .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+    publish(hub, "\"t\":\"B\",\"d\":{}}");
+    text = heard(hub, session);
+    CHECK(strstr(text, "\"B\"") != NULL, "%s", text);
+    close_hub(hub);
+}
+
 TEST(hub, subscribes_and_answers_last_seq)
 {
     struct gw_hub *hub = open_hub(0);
