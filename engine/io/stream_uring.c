@@ -338,9 +338,8 @@ uint8_t *nx_stream_reserve(struct nx_stream *stream, size_t size)
         loop->stats.sends_blocked += (stream->flags & BLOCKED) != 0;
         return NULL;
     }
-    if (loop->commits_count >= loop->slice_sends ||
-        loop->config.slab_size - loop->slab_used < size || !nx_loop_slot_attach(loop, stream->slot) ||
-        nx_uring_room(&loop->ring) == 0) {
+    if (loop->commits_count >= loop->slice_sends || loop->config.slab_size - loop->slab_used < size ||
+        !nx_loop_slot_attach(loop, stream->slot) || nx_uring_room(&loop->ring) == 0) {
         return NULL;
     }
     uint8_t *room = loop->slab + loop->slab_used;
@@ -376,10 +375,13 @@ bool nx_stream_is_blocked(const struct nx_stream *stream)
 
 void nx_stream_pause(struct nx_stream *stream, bool is_paused)
 {
+    if ((stream->flags & CLOSING) != 0) {
+        return; /* The cancellation that is wanted now is the close's. */
+    }
     if (is_paused) {
         stream->flags |= PAUSED;
         slot_of(stream)->wants &= (uint16_t)~NX_LOOP_WANT_RECEIVE;
-        if ((stream->flags & RECEIVE_ARMED) != 0 && (stream->flags & CLOSING) == 0) {
+        if ((stream->flags & RECEIVE_ARMED) != 0) {
             want(stream, NX_LOOP_WANT_CANCEL_RECEIVE);
         }
     } else {

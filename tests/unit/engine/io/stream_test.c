@@ -608,6 +608,33 @@ static void paused(const struct nx_loop_config *config)
     fixture_end(&server);
 }
 
+static void unpaused_after_close(const struct nx_loop_config *config)
+{
+    struct fixture_server server = {.is_silent = true};
+    fixture_serve(&server, fixture_loop(config), 1);
+    const int client = fixture_client(server.listener.bound.port);
+    FIXTURE_UNTIL(server.loop, server.open_count == 1);
+    for (int i = 0; i < 4; i++) { /* until the receive is armed in the kernel */
+        nx_loop_turn(server.loop, nx_clock_now());
+    }
+    /* The client stays and says nothing: only the cancellation ends the receive. */
+    nx_stream_close(&server.peers[0].stream);
+    nx_stream_pause(&server.peers[0].stream, false);
+    for (int i = 0; i < 1000 && server.closed_count == 0; i++) {
+        nx_loop_turn(server.loop, nx_clock_now());
+    }
+    CHECK(server.closed_count == 1, "a restart of reading undoes no close");
+    (void)close(client);
+    FIXTURE_UNTIL(server.loop, server.open_count == 0);
+    fixture_end(&server);
+}
+
+TEST(stream, closes_though_reading_is_restarted)
+{
+    unpaused_after_close(&all);
+    unpaused_after_close(&old);
+}
+
 TEST(stream, pauses_and_resumes)
 {
     paused(&all);
