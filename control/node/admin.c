@@ -385,15 +385,16 @@ enum { COMMANDS_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 
 /* ---- running a command ---- */
 
+/* A command whose caller is gone is carried to its end: what it wrote must be heard of. A seed frees itself. */
 static void go_on(struct ctld_admin *admin)
 {
     admin->node->busy_count--;
     admin->is_busy = false;
-    if (admin->conn == NULL && admin->seed == NULL) {
-        free(admin);
-        return;
-    }
+    const bool is_alone = admin->conn == NULL;
     ctld_admin_advance(admin);
+    if (is_alone && !admin->is_busy) {
+        free(admin);
+    }
 }
 
 static void on_answered(struct store_request *store)

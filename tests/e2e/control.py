@@ -1,5 +1,5 @@
 """Control under hostile use: answers larger than a link's window, guilds larger than an event, races, options, the admin tool."""
-import http.client, json, os, signal, socket, struct, subprocess, sys, tempfile, threading, time
+import http.client, json, os, signal, socket, sqlite3, struct, subprocess, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(__file__))
 from nexus import Server, Gateway, executable, free_port, run
 
@@ -58,5 +58,31 @@ def tells_a_guild_that_is_too_large_as_unavailable():
     bob.api("DELETE", f"/guilds/{guild}")
 
 
+def carries_out_a_command_whose_caller_is_gone():
+    guild, _ = home(ann, "Doomed")
+    hello = struct.pack("!HHHBQ", 1, 0, 0, 2, 0)
+    words = f"guild\0delete\0{guild}\0".encode()
+    request = struct.pack("!I", len(words)) + words
+    other = sqlite3.connect(os.path.join(server.data, "nexus.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # control waits for this writer, the caller does not wait for control
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.connect(os.path.join(server.data, "bus.sock"))
+        bus.sendall(struct.pack("!IHH", len(hello), 1, 0) + hello + struct.pack("!IHH", len(request), 80, 0) + request)
+        time.sleep(0.3)
+    time.sleep(0.3)
+    other.execute("ROLLBACK")
+    other.close()
+    time.sleep(0.5)
+    statuses = [server.request("GET", f"/api/v1/guilds/{guild}", token=ann.token)[0]]
+    os.kill(server.children()["control"], signal.SIGKILL)
+    end = time.monotonic() + 15
+    while not statuses[1:] and time.monotonic() < end:
+        time.sleep(0.2)
+        status = server.request("GET", f"/api/v1/guilds/{guild}", token=ann.token)[0]
+        statuses += [status] if status != 503 else []
+    assert statuses == [404, 404], f"before and after a restart of control: {statuses}"
+
+
 if __name__ == "__main__":
-    run([answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable])
+    run([answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable,
+         carries_out_a_command_whose_caller_is_gone])
