@@ -16,7 +16,12 @@ target_link_libraries(chat_sim PRIVATE nexus_flags engine_sim gatewayd_node cont
   PkgConfig::SQLITE PkgConfig::ARGON2 Threads::Threads)
 target_link_options(chat_sim PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free,--wrap=mmap
   -Wl,--wrap=munmap,--wrap=store_open)
-add_test(NAME sim.chat COMMAND chat_sim 1 600)
+# One thread and fifteen milliseconds a seed; some ten times that under a sanitizer.
+set(chat_seeds 600)
+if(NEXUS_SANITIZE)
+  set(chat_seeds 100)
+endif()
+add_test(NAME sim.chat COMMAND chat_sim 1 ${chat_seeds})
 add_test(NAME sim.chat_twice COMMAND chat_sim --twice 1 20)
 add_test(NAME sim.chat_long COMMAND chat_sim 1000 10000)
 set_tests_properties(sim.chat sim.chat_twice PROPERTIES TIMEOUT 600 LABELS "sim;short")
