@@ -151,6 +151,9 @@ void gw_conn_http_sent(struct gw_conn *conn);
 /** A deadline passed while speaking HTTP. */
 void gw_conn_http_timeout(struct gw_conn *conn);
 
+/** Gives the memory of `http` back, which the connection does not hold any more. */
+void gw_conn_http_free(struct gw_conn *conn, struct gw_http *http);
+
 /** Frees the HTTP state. */
 void gw_conn_http_drop(struct gw_conn *conn);
 

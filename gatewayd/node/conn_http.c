@@ -20,14 +20,28 @@ _Static_assert((int)NX_HTTP1_METHOD_OPTIONS == (int)NX_BUS_OPTIONS &&
                    (int)NX_HTTP1_METHOD_PATCH == (int)NX_BUS_PATCH,
                "the bus names methods as http1.h does");
 
+static void buffer_give(struct gw_shard *shard, struct gw_http *http)
+{
+    shard->requests_size -= http->room;
+    gw_heap_give(&shard->heap, http->buffer, http->room);
+    http->buffer = NULL;
+    http->room = 0;
+}
+
+void gw_conn_http_free(struct gw_conn *conn, struct gw_http *http)
+{
+    struct gw_heap *heap = &conn->shard->heap;
+    gw_heap_give(heap, http->forwarded, http->forwarded_size);
+    buffer_give(conn->shard, http);
+    gw_heap_give(heap, http, sizeof(*http));
+}
+
 void gw_conn_http_drop(struct gw_conn *conn)
 {
     struct gw_http *http = conn->http;
     if (http != NULL) {
         gw_rest_entry_cancel(conn);
-        gw_heap_give(&conn->shard->heap, http->forwarded, http->forwarded_size);
-        gw_heap_give(&conn->shard->heap, http->buffer, http->room);
-        gw_heap_give(&conn->shard->heap, http, sizeof(*http));
+        gw_conn_http_free(conn, http);
         conn->http = NULL;
     }
 }
@@ -464,14 +478,20 @@ static bool make_room(struct gw_conn *conn, size_t more)
     while (room < need) {
         room *= 2;
     }
-    uint8_t *buffer = gw_heap_take(&conn->shard->heap, room);
+    struct gw_shard *shard = conn->shard;
+    if (room > BUFFER_FIRST && shard->requests_size + room > GW_REQUESTS_SIZE_MAX) {
+        shard->refused_count++;
+        return false;
+    }
+    uint8_t *buffer = gw_heap_take(&shard->heap, room);
     if (buffer == NULL) {
         return false;
     }
     if (http->size != 0) {
         memcpy(buffer, http->buffer, http->size);
     }
-    gw_heap_give(&conn->shard->heap, http->buffer, http->room);
+    buffer_give(shard, http);
+    shard->requests_size += room;
     http->buffer = buffer;
     http->room = room;
     return true;

@@ -181,8 +181,6 @@ void gw_conn_ws_start(struct gw_conn *conn, const struct nx_deflate_terms *terms
     if (left != 0) {
         gw_conn_ws_data(conn, http->buffer + http->head_size, left);
     }
-    gw_heap_give(&shard->heap, http->forwarded, http->forwarded_size);
-    gw_heap_give(&shard->heap, http->buffer, http->room);
-    gw_heap_give(&shard->heap, http, sizeof(*http));
+    gw_conn_http_free(conn, http);
     gw_shard_kick(shard);
 }

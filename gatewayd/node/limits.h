@@ -7,8 +7,10 @@
 #define GW_NODE_LIMITS_H
 
 enum {
-    GW_BODY_MAX = 64 * 1024,      /**< bytes of a REST request body; then 413 */
-    GW_PIPELINE_MAX = 32 * 1024,  /**< bytes of requests behind the one being served; then reading pauses */
+    GW_BODY_MAX = 64 * 1024,     /**< bytes of a REST request body; then 413 */
+    GW_PIPELINE_MAX = 32 * 1024, /**< bytes of requests behind the one being served; then reading pauses */
+    GW_REQUESTS_SIZE_MAX =
+        64 << 20, /**< bytes of larger requests on their way in, per shard; nobody has logged in yet */
     GW_RESPONSE_MAX = 16 << 20,   /**< bytes of one response waiting to be taken */
     GW_TLS_MS = 5 * 1000,         /**< for the TLS handshake; reliability.md 8 */
     GW_HEAD_MS = 10 * 1000,       /**< for a request head, in all */

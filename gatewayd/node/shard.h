@@ -82,6 +82,7 @@ struct gw_shard {
     uint32_t conns_count;
     uint64_t requests_count; /**< numbers of REST requests */
     uint32_t requests_pending;
+    size_t requests_size;   /**< bytes of the buffers of requests */
     uint64_t http_count;    /**< requests served, ever */
     uint64_t refused_count; /**< connections refused by limits, ever */
     nx_time drain_end;
