@@ -180,10 +180,17 @@ static bool add_tail(struct gw_hub *hub, struct gw_session *session, int64_t wal
 }
 
 /* The first dispatches travel on the bulk link and may overtake SESSION_OPENED: they waited as they came. */
-static bool replay_early(struct gw_hub *hub, struct gw_session *session, int64_t wall_ms,
+static bool replay_early(struct gw_hub *hub, nx_time now, struct gw_session *session, int64_t wall_ms,
                          struct gw_burst *early)
 {
     bool is_ok = true;
+    if (session->reason == NX_BUS_OPEN_MOVE && early->size != 0) { /* It holds the export of the old shard. */
+        uint32_t size;
+        memcpy(&size, early->bytes, sizeof(size));
+        gw_hub_move_import(hub, now, gw_session_handle(session),
+                           nx_bytes_of(early->bytes + sizeof(size), size));
+        return true;
+    }
     for (size_t at = 0; at < early->size && is_ok;) {
         uint32_t size;
         memcpy(&size, early->bytes + at, sizeof(size));
@@ -254,7 +261,7 @@ static enum nx_err on_session_opened(struct gw_hub *hub, nx_time now, int64_t wa
     bool is_ok = gw_session_user_add(&hub->sessions, session) == NX_OK &&
                  open_ring(hub, now, session, message.dispatches);
     if (early != NULL) {
-        is_ok = is_ok && replay_early(hub, session, wall_ms, early);
+        is_ok = is_ok && replay_early(hub, now, session, wall_ms, early);
         gw_session_burst_free(&hub->sessions, early);
     }
     if (!is_ok) {

@@ -102,9 +102,23 @@ static bool import_frames(struct gw_hub *hub, struct gw_session *session, struct
     return true;
 }
 
+/* The old shard may be faster than control's word to this one: what it sends waits where first dispatches do. */
+static void keep_early(struct gw_hub *hub, nx_time now, struct gw_session *session, struct nx_bytes bytes)
+{
+    if (session->burst != NULL || gw_session_burst_open(&hub->sessions, session, 0) != NX_OK ||
+        gw_session_burst_add(&hub->sessions, session, &bytes, 1) != NX_OK) {
+        hub->metrics.no_memory_total++;
+        gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
+    }
+}
+
 void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes)
 {
     struct gw_session *session = gw_session_find(&hub->sessions, handle);
+    if (session != NULL && session->state == GW_SESSION_OPENING && session->reason == NX_BUS_OPEN_MOVE) {
+        keep_early(hub, now, session, bytes);
+        return;
+    }
     if (session == NULL || session->state != GW_SESSION_RESUMING) {
         return;
     }

@@ -383,6 +383,41 @@ TEST(hub, moves_all_that_a_detached_session_gathered)
     close_hub(b);
 }
 
+TEST(hub, an_export_that_overtakes_the_word_of_control_waits_for_it)
+{
+    struct gw_hub *a = open_hub(0);
+    struct gw_hub *b = open_hub(1);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    publish(a, "\"t\":\"B\",\"d\":{}}");
+    struct gw_session *fresh = connect_one(b, 2);
+    (void)say(b, fresh, resume_text(b, 42, id, 1, 900));
+    size_t size = 0;
+    uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    give(NULL, bytes, size);
+    CHECK(strcmp(heard(b, fresh), "") == 0, "nothing before control has spoken");
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420);
+    const char *text = heard(b, fresh);
+    CHECK(strcmp(text,
+                 "{\"op\":0,\"s\":2,\"t\":\"B\",\"d\":{}}|{\"op\":0,\"s\":3,\"t\":\"RESUMED\",\"d\":{}}|") ==
+              0,
+          "%s", text);
+    /* And when control says no, it is forgotten. */
+    old = identified(a, 1, 42, id);
+    fresh = connect_one(b, 3);
+    (void)say(b, fresh, resume_text(b, 42, id, 1, 900));
+    bytes = gw_hub_move_export(a, start, old, &size);
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    give(NULL, bytes, size);
+    BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh),
+        .close_code = GW_CLOSE_DISABLED);
+    CHECK(strcmp(heard(b, fresh), "{\"op\":9,\"d\":false}|") == 0 && fresh->burst == NULL, "refused");
+    close_hub(a);
+    close_hub(b);
+}
+
 TEST(hub, a_session_that_cannot_be_moved_twice_is_restored)
 {
     struct gw_hub *b = open_hub(1);
