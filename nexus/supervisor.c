@@ -77,8 +77,13 @@ static bool sockets_open(struct supervisor *s)
     s->shards =
         settings->server_shards.number != 0 ? (uint32_t)settings->server_shards.number : nx_cpu_count();
     size_t size = 0;
+    int fd;
+    /* Sockets that share a port would share it with another server of the same user too: first one that does not. */
+    if (!endpoint_bind("clients", settings->server_listen.text, false, &fd, &s->listen)) {
+        return false;
+    }
+    close(fd);
     for (uint32_t i = 0; i < s->shards; i++) {
-        int fd;
         if (!endpoint_bind("clients", settings->server_listen.text, true, &fd, &s->listen)) {
             return false;
         }
