@@ -24,15 +24,16 @@ int main(int argc, char **argv)
     const char *role = argc > 1 ? argv[1] : "";
     const int count = argc - 2;
     char **arguments = argv + 2;
+    if (strcmp(role, "version") == 0 || strcmp(role, "--version") == 0 ||
+        (count > 0 && strcmp(arguments[0], "--version") == 0)) {
+        printf("nexus %s\n", NEXUS_VERSION);
+        return 0;
+    }
     if (strcmp(role, "load") == 0) {
         return load_main(argc - 1, argv + 1);
     }
     if (strcmp(role, "admin") == 0) {
         return nexus_admin_run(count, arguments);
-    }
-    if (strcmp(role, "version") == 0 || strcmp(role, "--version") == 0) {
-        printf("nexus %s\n", NEXUS_VERSION);
-        return 0;
     }
     const bool is_daemon =
         strcmp(role, "serve") == 0 || strcmp(role, "gatewayd") == 0 || strcmp(role, "control") == 0;
@@ -42,7 +43,7 @@ int main(int argc, char **argv)
     }
     const int code = nexus_options_read(&options, role, count, arguments);
     if (code != 0) {
-        return code;
+        return code == NEXUS_EXIT_HELP ? 0 : code;
     }
     if (strcmp(role, "serve") == 0) {
         return nexus_supervisor_run(&options, count, arguments);

@@ -15,7 +15,7 @@ static int usage(const char *role)
         printf("  --echo ADDR:PORT serve nothing but a WebSocket echo (conformance suites)\n");
     }
     nexus_settings_help();
-    return NEXUS_EXIT_USAGE;
+    return NEXUS_EXIT_HELP;
 }
 
 static bool text_set(char *out, size_t room, const char *value)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 enum {
+    NEXUS_EXIT_HELP = -1, /**< help was asked for and given: the role ends well */
     NEXUS_SHARDS_MAX = 256,
     NEXUS_PATH_MAX = 512,
     NEXUS_EXIT_USAGE = 64,       /**< sysexits: the command line is wrong */
@@ -35,7 +36,7 @@ struct nexus_options {
 
 /**
  * Reads defaults, nexus.toml, environment and `arguments` (`count` of them, after the role's name).
- * Returns 0, or an exit code after a clear line on standard error; NEXUS_EXIT_USAGE and a short help for --help too.
+ * Returns 0, or an exit code after a clear line on standard error; NEXUS_EXIT_HELP after --help.
  */
 int nexus_options_read(struct nexus_options *options, const char *role, int count, char **arguments);
 

@@ -109,6 +109,7 @@ static enum nx_err entry_apply(struct nexus_settings *settings, const char *path
         return NX_E_MALFORMED;
     }
     struct nexus_setting *setting = setting_of(settings, row);
+    setting->line = entry->line;
     if (row->kind != NX_CONF_KIND_TEXT) {
         setting->number = entry->value.integer;
         setting->origin = NEXUS_SETTING_FILE;
@@ -188,39 +189,59 @@ static bool addr_ok(const char *text)
     return nx_addr_parse(nx_bytes_text(text), &addr) == NX_OK;
 }
 
-enum nx_err nexus_settings_check(const struct nexus_settings *s, char why[NEXUS_SETTINGS_WHY_SIZE])
+/* What is wrong and with which setting; NULL when all is well. */
+static const char *find_wrong(const struct nexus_settings *s, const struct nexus_setting **which)
 {
-    const char *wrong = NULL;
-    if (!addr_ok(s->server_listen.text)) {
-        wrong = "listen must be ADDRESS:PORT, such as 0.0.0.0:8080 or [::]:8080";
-    } else if (s->server_admin.text[0] != '\0' && !addr_ok(s->server_admin.text)) {
-        wrong = "admin must be ADDRESS:PORT, such as 127.0.0.1:9090, or empty for none";
-    } else if ((s->tls_cert.text[0] == '\0') != (s->tls_key.text[0] == '\0')) {
-        wrong = "tls cert and key are needed together";
-    } else if (s->server_node.number < 0 || s->server_node.number > 1023) {
-        wrong = "node must be 0..1023";
-    } else if (s->server_shards.number < 0 || s->server_shards.number > 256) {
-        wrong = "shards must be 0..256";
-    } else if (s->media_port.number < 1 || s->media_port.number > 65000) {
-        wrong = "media port must be 1..65000";
-    } else if (s->limits_event_log.number < 1 << 20 || s->limits_event_log.number > (int64_t)4 << 30) {
-        wrong = "event_log must be 1MiB..4GiB";
-    } else if (s->database_commit_window.number < 0 || s->database_commit_window.number > 2000000) {
-        wrong = "commit_window must be 0..2ms";
-    } else if (s->limits_sessions.number < 1) {
-        wrong = "sessions must be at least 1";
-    } else if (s->limits_rate_limits.number == 0) {
-        struct nx_addr addr;
-        if (nx_addr_parse(nx_bytes_text(s->server_listen.text), &addr) != NX_OK ||
-            !nx_addr_is_loopback(&addr)) {
-            wrong = "rate limits can only be off while listening on loopback (--listen 127.0.0.1:PORT)";
+    struct nx_addr listen;
+    *which = &s->server_listen;
+    if (nx_addr_parse(nx_bytes_text(s->server_listen.text), &listen) != NX_OK) {
+        return "listen must be ADDRESS:PORT, such as 0.0.0.0:8080 or [::]:8080";
+    }
+    *which = &s->server_admin;
+    if (s->server_admin.text[0] != '\0' && !addr_ok(s->server_admin.text)) {
+        return "admin must be ADDRESS:PORT, such as 127.0.0.1:9090, or empty for none";
+    }
+    *which = s->tls_cert.text[0] == '\0' ? &s->tls_key : &s->tls_cert;
+    if ((s->tls_cert.text[0] == '\0') != (s->tls_key.text[0] == '\0')) {
+        return "tls cert and key are needed together";
+    }
+    const struct {
+        const struct nexus_setting *setting;
+        int64_t min, max;
+        const char *wrong;
+    } ranges[] = {
+        {&s->server_node, 0, 1023, "node must be 0..1023"},
+        {&s->server_shards, 0, 256, "shards must be 0..256"},
+        {&s->media_port, 1, 65000, "media port must be 1..65000"},
+        {&s->limits_event_log, 1 << 20, (int64_t)4 << 30, "event_log must be 1MiB..4GiB"},
+        {&s->database_commit_window, 0, 2000000, "commit_window must be 0..2ms"},
+        {&s->limits_sessions, 1, INT64_MAX, "sessions must be at least 1"},
+    };
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        *which = ranges[i].setting;
+        if (ranges[i].setting->number < ranges[i].min || ranges[i].setting->number > ranges[i].max) {
+            return ranges[i].wrong;
         }
     }
-    if (wrong != NULL) {
-        snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "%s", wrong);
-        return NX_E_MALFORMED;
+    *which = &s->limits_rate_limits;
+    return s->limits_rate_limits.number == 0 && !nx_addr_is_loopback(&listen)
+               ? "rate limits can only be off while listening on loopback (--listen 127.0.0.1:PORT)"
+               : NULL;
+}
+
+enum nx_err nexus_settings_check(const struct nexus_settings *s, char why[NEXUS_SETTINGS_WHY_SIZE])
+{
+    const struct nexus_setting *which;
+    const char *wrong = find_wrong(s, &which);
+    if (wrong == NULL) {
+        return NX_OK;
     }
-    return NX_OK;
+    if (which->origin == NEXUS_SETTING_FILE) {
+        snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "line %u of the settings file: %s", which->line, wrong);
+    } else {
+        snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "%s", wrong);
+    }
+    return NX_E_MALFORMED;
 }
 
 enum nx_err nexus_settings_write(const char *path)

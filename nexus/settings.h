@@ -25,6 +25,7 @@ struct nexus_setting {
         NEXUS_SETTING_ENVIRONMENT,
         NEXUS_SETTING_OPTION
     } origin;
+    uint32_t line; /**< of the file, when it comes from there */
 };
 
 /** All of them: settings.server_listen and so on. */
