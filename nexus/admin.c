@@ -108,6 +108,18 @@ static bool talk(struct tool *tool)
     return tool->is_over;
 }
 
+/* A path is the caller's, but the server that writes there may live in another folder. */
+static const char *path_of(const char *word)
+{
+    static char path[2 * NEXUS_PATH_MAX];
+    char here[NEXUS_PATH_MAX];
+    if (word[0] == '/' || word[0] == '\0' || getcwd(here, sizeof(here)) == NULL ||
+        (size_t)snprintf(path, sizeof(path), "%s/%s", here, word) >= sizeof(path)) {
+        return word;
+    }
+    return path;
+}
+
 /* The words of the command without --data, --out and what belongs to them. Returns 0 or an exit code. */
 static int line_build(struct tool *tool, int count, char **arguments, const char **out)
 {
@@ -132,6 +144,9 @@ static int line_build(struct tool *tool, int count, char **arguments, const char
             password[strcspn(password, "\n")] = '\0';
             word = password;
         }
+        if (tool->line_size == sizeof("backup") && strcmp(tool->line, "backup") == 0) {
+            word = path_of(word);
+        }
         const size_t size = strlen(word) + 1;
         if (tool->line_size + size > sizeof(tool->line)) {
             fprintf(stderr, "nexus admin: the command is too long\n");
@@ -148,11 +163,13 @@ static int options_build(struct tool *tool, int count, char **arguments)
 {
     char *own[16];
     int own_count = 0;
-    for (int i = 0; i + 1 < count && own_count + 2 < 16; i++) {
+    for (int i = 0; i < count && own_count + 2 < 16; i++) {
         if (strcmp(arguments[i], "--data") == 0 || strcmp(arguments[i], "--config") == 0 ||
             strcmp(arguments[i], "--bus") == 0 || strcmp(arguments[i], "--database") == 0) {
             own[own_count++] = arguments[i];
-            own[own_count++] = arguments[++i];
+            if (i + 1 < count) { /* without a value it is refused there */
+                own[own_count++] = arguments[++i];
+            }
         }
     }
     return nexus_options_read(&tool->options, "admin", own_count, own);

@@ -83,6 +83,56 @@ def carries_out_a_command_whose_caller_is_gone():
     assert statuses == [404, 404], f"before and after a restart of control: {statuses}"
 
 
+def nexus(*arguments, **options):
+    return subprocess.run([executable(), *arguments], capture_output=True, text=True, timeout=30, **options)
+
+
+def refuses_a_second_server_in_its_place():
+    with tempfile.TemporaryDirectory() as data:
+        taken = nexus("serve", "--data", data, "--listen", f"127.0.0.1:{server.port}", "--admin", "")
+        assert taken.returncode == 69 and "in use" in taken.stderr, taken
+    same = nexus("serve", "--data", server.data, "--listen", f"127.0.0.1:{free_port()}", "--admin", "")
+    assert same.returncode == 69 and "in use" in same.stderr, same
+    assert "ann" in server.run_admin("user", "list").stdout
+
+
+def leaves_no_child_behind_when_killed():
+    other = Server(shards=1)
+    children = list(other.children().values())
+    other.process.kill()
+    other.process.wait()
+    end = time.monotonic() + 15
+    while any(os.path.exists(f"/proc/{pid}") for pid in children) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not [pid for pid in children if os.path.exists(f"/proc/{pid}")]
+    other.start()  # over a stale bus socket
+    other.stop()
+
+
+def speaks_clearly_on_the_command_line():
+    for role in ("serve", "gatewayd", "control", "doctor", "admin", "load"):
+        usage, version = nexus(role, "--help"), nexus(role, "--version")
+        assert usage.returncode == 0 and "usage: nexus" in usage.stdout and not usage.stderr, usage
+        assert version.returncode == 0 and version.stdout.startswith("nexus "), version
+    for wrong in (["serve", "--bogus", "1"], ["serve", "bogus"], ["serve", "--data"], ["admin", "user", "list", "--data"], ["nothing"]):
+        assert nexus(*wrong).returncode == 64, wrong
+    with tempfile.TemporaryDirectory() as data:
+        for text, line in (("[server]\n\nshards = 300\n", 3), ("[server]\nlisten = \"here\"\n", 2), ("# fine\n[limits]\nsessions = 0\n", 3)):
+            with open(os.path.join(data, "nexus.toml"), "w") as f:
+                f.write(text)
+            refused = nexus("control", "--data", data)
+            assert refused.returncode == 78 and f"line {line} " in refused.stderr, refused
+
+
+def writes_a_backup_where_the_caller_is():
+    with tempfile.TemporaryDirectory() as here:
+        done = nexus("admin", "--data", server.data, "backup", "copy.db", cwd=here)
+        assert done.returncode == 0 and os.path.getsize(os.path.join(here, "copy.db")) > 4096, done
+        with sqlite3.connect(os.path.join(here, "copy.db")) as copy:
+            assert copy.execute("SELECT count(*) FROM users").fetchone()[0] >= 2
+
+
 if __name__ == "__main__":
     run([answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable,
-         carries_out_a_command_whose_caller_is_gone])
+         carries_out_a_command_whose_caller_is_gone,
+         refuses_a_second_server_in_its_place, leaves_no_child_behind_when_killed, speaks_clearly_on_the_command_line, writes_a_backup_where_the_caller_is])
