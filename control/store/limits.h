@@ -22,6 +22,8 @@ enum {
     STORE_WAL_CHECKPOINT_PAGES = 2000, /**< log pages (8 MiB) that start a checkpoint */
     STORE_WAL_TRUNCATE_PAGES = 16384, /**< log pages (64 MiB) above which a checkpoint also empties the log */
     STORE_CHECKPOINT_BUSY_MS = 100,   /**< how long emptying the log may wait for readers */
+    STORE_LOGINS_MAX =
+        1000, /**< logins of one user; the oldest end with a new one, and all that have expired */
     STORE_LOGIN_HASHES_MAX = 64, /**< refresh tokens remembered per login; an older one is just unknown */
     STORE_NONCE_MS = 24 * 60 * 60 * 1000, /**< how long a nonce is remembered */
     STORE_SWEEP_ROWS = 500,               /**< rows that one step of the sweep removes or looks at */

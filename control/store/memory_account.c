@@ -223,6 +223,21 @@ static enum nx_err users_list(struct store_memory_data *data, const struct ctl_q
     return NX_OK;
 }
 
+/** Ends the logins of the user that have expired, and the oldest beyond the limit. */
+static void prune_logins(struct store_memory_data *data, uint64_t user_id, int64_t now_ms)
+{
+    const size_t first = store_memory_table_from(&data->logins, user_id, 0);
+    for (size_t i = store_memory_table_from(&data->logins, user_id + 1, 0); i-- > first;) {
+        const struct store_memory_login *login = data->logins.entries[i].row;
+        if (login->row.expires_ms <= now_ms) {
+            (void)drop_login(data, user_id, login->row.sid);
+        }
+    }
+    while (store_memory_table_from(&data->logins, user_id + 1, 0) - first > STORE_LOGINS_MAX) {
+        (void)drop_login(data, user_id, data->logins.entries[first].b);
+    }
+}
+
 static enum nx_err login_create(struct store_memory_data *data, const struct ctl_question *q,
                                 struct ctl_answer *answer)
 {
@@ -234,6 +249,7 @@ static enum nx_err login_create(struct store_memory_data *data, const struct ctl
         return NX_E_NOT_FOUND;
     }
     add_login(data, login, login->user_id, q->login_create.refresh_hash);
+    prune_logins(data, login->user_id, q->now_ms);
     answer->login = *login;
     return NX_OK;
 }

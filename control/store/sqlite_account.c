@@ -146,7 +146,11 @@ static enum nx_err login_create(struct store_sqlite_connection *c, const struct 
                                 struct ctl_answer *answer)
 {
     const struct ctl_login_row *login = &q->login_create.login;
-    const enum nx_err err = insert_login(c, login, login->user_id, q->login_create.refresh_hash);
+    enum nx_err err = insert_login(c, login, login->user_id, q->login_create.refresh_hash);
+    if (err == NX_OK) {
+        err = STORE_SQL_WRITE(c, LOGINS_PRUNE, STORE_SQL_INT(login->user_id), STORE_SQL_INT(q->now_ms),
+                              STORE_SQL_INT(login->user_id), STORE_SQL_INT(STORE_LOGINS_MAX));
+    }
     if (err == NX_OK) {
         answer->login = *login;
     }

@@ -137,6 +137,36 @@ static void logins_are_listed_and_revoked(struct fixture *f)
     CHECK(logins_of(f, ALICE) == 0 && logins_of(f, BOB) == 1, "all of one user");
 }
 
+static uint64_t logins_stored(struct fixture *f)
+{
+    ASK(f, NX_OK, .kind = CTL_ASK_STATS);
+    return f->answer.stats.logins;
+}
+
+static void logins_do_not_pile_up(struct fixture *f)
+{
+    make_world(f);
+    make_login(f, 501, ALICE, 1);
+    make_login(f, 502, BOB, 2);
+    struct ctl_question later = {
+        .kind = CTL_ASK_LOGIN_CREATE,
+        .now_ms = NOW + 1000000,
+        .login_create.login = {.sid = 503, .user_id = ALICE, .expires_ms = INT64_MAX}};
+    fill_hash(later.login_create.refresh_hash, 3);
+    CHECK(ask(f, later) == NX_OK && logins_stored(f) == 2, "the expired one goes, the other user's stays");
+    for (uint32_t i = 0; i < STORE_LOGINS_MAX; i++) {
+        later.login_create.login.sid = 1000 + i;
+        memcpy(later.login_create.refresh_hash, &i, sizeof(i));
+        memset(later.login_create.refresh_hash + 4, 7, 4);
+        CHECK(ask(f, later) == NX_OK, "login %u", i);
+    }
+    CHECK(logins_stored(f) == STORE_LOGINS_MAX + 1, "%llu", (unsigned long long)logins_stored(f));
+    nx_arena_init(&f->arena, f->memory, sizeof f->memory);
+    ASK(f, NX_OK, .kind = CTL_ASK_LOGINS_LIST, .now_ms = NOW + 1000000, .logins_list.user_id = ALICE);
+    const struct ctl_login_row *rows = f->answer.list.rows;
+    CHECK(f->answer.list.rows_count == STORE_LOGINS_MAX && rows[0].sid == 1000, "the oldest has ended");
+}
+
 static void user_create_is_whole_or_nothing(struct fixture *f)
 {
     make_world(f);
@@ -744,6 +774,7 @@ ON_EVERY_STORE(users_are_kept)
 ON_EVERY_STORE(logins_rotate_and_reuse_ends_the_family)
 ON_EVERY_STORE(old_tokens_are_forgotten_at_the_limit)
 ON_EVERY_STORE(logins_are_listed_and_revoked)
+ON_EVERY_STORE(logins_do_not_pile_up)
 ON_EVERY_STORE(user_create_is_whole_or_nothing)
 ON_EVERY_STORE(guilds_have_roles_channels_and_overwrites)
 ON_EVERY_STORE(channels_keep_their_messages_when_changed)
