@@ -157,7 +157,8 @@ static void handshake_done(struct nx_job *job)
 static void handshake_data(struct gw_conn *conn, const uint8_t *bytes, size_t size)
 {
     struct gw_conn_handshake *handshake = conn->handshake;
-    if (!handshake->is_running) {
+    /* While the fate of a write is unknown the output must not change, which a step on the worker may do. */
+    if (!handshake->is_running && conn->stream.committed_size == 0) {
         if (nx_tls_feed(conn->tls, bytes, size) != NX_OK) {
             gw_conn_close(conn);
             return;
@@ -179,6 +180,21 @@ static void handshake_data(struct gw_conn *conn, const uint8_t *bytes, size_t si
     }
     memcpy(handshake->stash + handshake->stash_size, bytes, size);
     handshake->stash_size += size;
+}
+
+void gw_conn_handshake_more(struct gw_conn *conn)
+{
+    struct gw_conn_handshake *handshake = conn->handshake;
+    if (conn->phase != GW_CONN_HANDSHAKE || handshake->is_running || handshake->stash_size == 0) {
+        return;
+    }
+    const size_t size = handshake->stash_size;
+    handshake->stash_size = 0;
+    if (nx_tls_feed(conn->tls, handshake->stash, size) != NX_OK) {
+        gw_conn_close(conn);
+    } else {
+        handshake_step(conn);
+    }
 }
 
 static bool tls_start(struct gw_conn *conn)

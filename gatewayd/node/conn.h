@@ -126,6 +126,9 @@ void gw_conn_pause(struct gw_conn *conn, bool is_paused);
 /** Gives decrypted bytes to whatever the connection speaks. */
 void gw_conn_feed(struct gw_conn *conn, uint8_t *bytes, size_t size);
 
+/** A write of a TLS handshake is over: goes on with what arrived meanwhile. */
+void gw_conn_handshake_more(struct gw_conn *conn);
+
 /** Takes one step of TLS reading: hands plaintext on until there is no more. */
 void gw_conn_tls_read(struct gw_conn *conn);
 

@@ -270,8 +270,22 @@ bool gw_conn_out_flush(struct gw_conn *conn)
     return is_done;
 }
 
+static void handshake_sent(struct gw_conn *conn, size_t size)
+{
+    nx_tls_output_taken(conn->tls, size);
+    conn->out_committed = 0;
+    if (nx_tls_output(conn->tls).size != 0 && !nx_stream_is_blocked(&conn->stream)) {
+        gw_conn_out_mark(conn);
+    }
+    gw_conn_handshake_more(conn); /* From here on the session may be the worker's. */
+}
+
 void gw_conn_out_sent(struct gw_conn *conn, size_t size)
 {
+    if (conn->handshake != NULL) {
+        handshake_sent(conn, size);
+        return;
+    }
     struct gw_session *session = conn->session;
     const bool is_blocked = nx_stream_is_blocked(&conn->stream);
     if (conn->tls != NULL) {
