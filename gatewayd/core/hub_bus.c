@@ -121,17 +121,19 @@ static void refused(struct gw_hub *hub, nx_time now, struct gw_session *session,
 
 static bool open_ring(struct gw_hub *hub, nx_time now, struct gw_session *session, uint32_t dispatches)
 {
-    const uint32_t base = session->reason == NX_BUS_OPEN_RESTORE ? session->want_seq : 0;
+    const bool is_restored = session->reason == NX_BUS_OPEN_RESTORE;
+    const uint32_t base = is_restored ? session->want_seq : 0;
+    const uint32_t own = is_restored && dispatches != 0 ? 1 : 0; /* RESUMED, before what is to be fetched */
     session->flags |= GW_SESSION_HOLD;
     if (dispatches > UINT32_MAX / 4 ||
-        gw_session_ring_open(&hub->sessions, session, base + 1 + dispatches) != NX_OK) {
+        gw_session_ring_open(&hub->sessions, session, base + 1 + own + dispatches) != NX_OK) {
         return false;
     }
     if (session->reason == NX_BUS_OPEN_MOVE) {
         gw_session_state_set(&hub->sessions, session, GW_SESSION_RESUMING);
         return true;
     }
-    if (session->reason == NX_BUS_OPEN_RESTORE && dispatches == 0) {
+    if (is_restored && dispatches == 0) {
         gw_hub_resumed(hub, now, session);
         return true;
     }
@@ -139,7 +141,9 @@ static bool open_ring(struct gw_hub *hub, nx_time now, struct gw_session *sessio
     session->heard_at = now;
     nx_wheel_set(&hub->wheel, &session->timer,
                  nx_time_add_ms(now, (int64_t)hub->config.heartbeat_ms * 3 / 2));
-    return gw_session_burst_open(&hub->sessions, session, base + 1) == NX_OK;
+    const struct nx_bytes resumed = nx_bytes_text("\"t\":\"RESUMED\",\"d\":{}}");
+    return gw_session_burst_open(&hub->sessions, session, base + 1) == NX_OK &&
+           (own == 0 || gw_session_burst_add(&hub->sessions, session, &resumed, 1) == NX_OK);
 }
 
 /* READY gets what only the gateway knows, right behind "d":{ . */

@@ -287,6 +287,42 @@ TEST(hub, a_lost_session_is_restored_for_those_who_can_resync)
     close_hub(hub);
 }
 
+/* Restores a session from seq 17 with one NEXUS_RESYNC, which overtakes SESSION_OPENED when `is_early`. */
+static void restore_with_resync(bool is_early)
+{
+    static const char tail[] = "\"t\":\"NEXUS_RESYNC\",\"d\":{}}";
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    gw_hub_disconnect(hub, start, session, 1000, &verdict);
+    session = connect_one(hub, 2);
+    (void)say(hub, session, resume_text(hub, 42, id, 17, 900));
+    uint8_t tails[64];
+    struct nx_writer w = nx_writer_init(tails, sizeof(tails));
+    nx_writer_u32(&w, sizeof(tail) - 1);
+    nx_writer_text(&w, tail);
+    for (int step = 0; step < 2; step++) {
+        if ((step == 0) == is_early) {
+            BUS(hub, session_ready, SESSION_READY, .session = gw_session_handle(session), .is_last = 1,
+                .tails = nx_writer_bytes(&w));
+        } else {
+            BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42,
+                .sid = 420, .dispatches = 1);
+        }
+    }
+    const char *text = heard(hub, session);
+    CHECK(strcmp(text, "{\"op\":0,\"s\":18,\"t\":\"RESUMED\",\"d\":{}}|"
+                       "{\"op\":0,\"s\":19,\"t\":\"NEXUS_RESYNC\",\"d\":{}}|") == 0,
+          "%s", text);
+    close_hub(hub);
+}
+
+TEST(hub, a_restored_session_is_resumed_before_it_is_told_what_to_fetch)
+{
+    restore_with_resync(false);
+    restore_with_resync(true);
+}
+
 TEST(hub, moves_a_session_to_another_shard_without_loss)
 {
     struct gw_hub *a = open_hub(0);
