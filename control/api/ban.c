@@ -103,6 +103,9 @@ enum api_next api_ban_put(struct api_request *r)
                                               ctl_guild_top(target), false))) {
             return api_error(r, API_ERROR_MISSING_PERMISSIONS);
         }
+        if (!api_request_lock_member(r, guild->id, r->ids[1])) {
+            return API_DONE;
+        }
         r->question.ban_put =
             (struct ctl_ban_row){.guild_id = guild->id, .user_id = r->ids[1], .reason = reason_of(r)};
         return api_request_ask(r, CTL_ASK_BAN_PUT, 1);

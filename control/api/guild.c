@@ -119,6 +119,10 @@ static enum api_next update_read(struct api_request *r, struct edit *edit)
         if (ctl_guild_member(guild, edit->row.owner_id) == NULL) {
             return api_error(r, API_ERROR_UNKNOWN_MEMBER);
         }
+        /* Who is made owner must not leave, or be made to, meanwhile. */
+        if (!api_request_lock_member(r, guild->id, edit->row.owner_id)) {
+            return API_DONE;
+        }
     }
     if (!api_request_lock(r, guild->id)) {
         return API_DONE;

@@ -5,7 +5,6 @@
 #include "control/core/community.h"
 #include "control/core/guild.h"
 #include "control/core/object.h"
-#include "engine/base/hash.h"
 #include "engine/base/text.h"
 #include "engine/perm/hierarchy.h"
 
@@ -108,17 +107,12 @@ static bool edit_of(struct api_request *r, struct edit *edit, const struct ctl_m
     return nx_arena_copy(&r->arena, member->nick, &edit->row.nick) == NX_OK;
 }
 
-static uint64_t lock_key(const struct api_request *r, uint64_t user_id)
-{
-    return nx_hash_u64(nx_hash_u64(r->world->seed, r->ids[0]), user_id) | 1;
-}
-
 static enum api_next ask_update(struct api_request *r, const struct edit *edit)
 {
     if (!ctl_guild_has_roleset_room(ctl_directory_guild(&r->world->directory, edit->row.guild_id))) {
         return api_error(r, API_ERROR_ROLESETS_FULL);
     }
-    if (!api_request_lock(r, lock_key(r, edit->row.user_id))) {
+    if (!api_request_lock_member(r, edit->row.guild_id, edit->row.user_id)) {
         return API_DONE;
     }
     r->question.member_update = edit->row;
@@ -368,6 +362,9 @@ enum api_next api_member_remove(struct api_request *r)
         const struct ctl_member *actor = ctl_guild_member(guild, r->subject.user_id);
         if (actor == target || !outranks(actor, target)) {
             return api_error(r, API_ERROR_MISSING_PERMISSIONS);
+        }
+        if (!api_request_lock_member(r, guild->id, target->user->id)) {
+            return API_DONE;
         }
         r->question.member_remove.guild_id = guild->id;
         r->question.member_remove.user_id = target->user->id;

@@ -3,6 +3,7 @@
 #include "control/api/error.h"
 #include "control/api/route.h"
 #include "engine/base/assert.h"
+#include "engine/base/hash.h"
 
 static const char envelope_start[] = "{\"ok\":true,\"data\":";
 static const char envelope_end[] = ",\"error\":null}";
@@ -12,10 +13,7 @@ void api_request_fini(struct api_request *r)
     ctl_memory_give(&r->world->memory, r->big_body, r->big_body_size);
     r->big_body = NULL;
     r->big_body_size = 0;
-    if (r->lock != 0) {
-        ctl_world_unlock(r->world, r->lock);
-        r->lock = 0;
-    }
+    api_request_unlock(r);
 }
 
 struct nx_json_out api_request_json(struct api_request *r, uint16_t status, size_t size)
@@ -139,6 +137,30 @@ bool api_request_lock(struct api_request *r, uint64_t id)
     }
     r->lock = id;
     return true;
+}
+
+bool api_request_lock_member(struct api_request *r, uint64_t guild_id, uint64_t user_id)
+{
+    const uint64_t key = nx_hash_u64(nx_hash_u64(r->world->seed, guild_id), user_id) | 1;
+    NX_ASSERT(r->member_lock == 0);
+    if (!ctl_world_lock(r->world, key)) {
+        (void)api_error_limited(r, 100, false, "shared");
+        return false;
+    }
+    r->member_lock = key;
+    return true;
+}
+
+void api_request_unlock(struct api_request *r)
+{
+    if (r->lock != 0) {
+        ctl_world_unlock(r->world, r->lock);
+        r->lock = 0;
+    }
+    if (r->member_lock != 0) {
+        ctl_world_unlock(r->world, r->member_lock);
+        r->member_lock = 0;
+    }
 }
 
 enum api_next api_request_ask(struct api_request *r, enum ctl_question_kind kind, uint32_t step)

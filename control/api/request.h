@@ -86,11 +86,12 @@ struct api_request {
     uint64_t ids[API_IDS_MAX]; /**< path parameters that are ids, in order */
     struct nx_bytes text;      /**< path parameter that is text */
     struct api_subject subject;
-    struct nx_json root; /**< of the body; checked */
-    void *state;         /**< the handler's own, in the arena, zeroed at the first step */
-    uint64_t lock;       /**< what ctl_world_lock() holds for it; 0 nothing */
-    uint32_t step;       /**< the handler's own, 0 at its first call */
-    bool is_envelope;    /**< the answer is wrapped: /v1 or Accept asks for it */
+    struct nx_json root;  /**< of the body; checked */
+    void *state;          /**< the handler's own, in the arena, zeroed at the first step */
+    uint64_t lock;        /**< what ctl_world_lock() holds for it; 0 nothing */
+    uint64_t member_lock; /**< the same for a membership */
+    uint32_t step;        /**< the handler's own, 0 at its first call */
+    bool is_envelope;     /**< the answer is wrapped: /v1 or Accept asks for it */
     bool is_authenticating;
     uint64_t login_epoch; /**< of the logins when the store was asked about this one */
     void *big_body;       /**< owned: taken from the world's memory for large bodies */
@@ -128,6 +129,12 @@ bool api_request_query_u64(struct api_request *r, const char *name, uint64_t min
 
 /** Holds the thing `id` until the answer is given. Returns false, a 429 to be tried again at once answered, when it is held. */
 bool api_request_lock(struct api_request *r, uint64_t id);
+
+/** The same for the membership of `user_id` in the guild, beside another thing or alone. */
+bool api_request_lock_member(struct api_request *r, uint64_t guild_id, uint64_t user_id);
+
+/** Gives up what it holds. */
+void api_request_unlock(struct api_request *r);
 
 /** Asks `question` (r->question filled): sets step and time. Returns API_ASK. */
 enum api_next api_request_ask(struct api_request *r, enum ctl_question_kind kind, uint32_t step);

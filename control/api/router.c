@@ -120,10 +120,7 @@ static enum api_next finish(struct api_request *r)
     if (r->response.body.size != 0) {
         api_request_header(r, "Content-Type", nx_bytes_text("application/json"));
     }
-    if (r->lock != 0) {
-        ctl_world_unlock(r->world, r->lock);
-        r->lock = 0;
-    }
+    api_request_unlock(r);
     return API_DONE;
 }
 

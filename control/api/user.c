@@ -176,6 +176,9 @@ enum api_next api_user_leave(struct api_request *r)
         if (guild->owner_id == r->subject.user_id) {
             return api_error(r, API_ERROR_OWNER_LEAVES);
         }
+        if (!api_request_lock_member(r, guild->id, r->subject.user_id)) {
+            return API_DONE;
+        }
         r->question.member_remove.guild_id = guild->id;
         r->question.member_remove.user_id = r->subject.user_id;
         return api_request_ask(r, CTL_ASK_MEMBER_REMOVE, 1);

@@ -26,7 +26,8 @@ static void slow_begin(struct slow *slow, enum nx_bus_method method, const char 
 static void slow_step(struct slow *slow)
 {
     struct ctl_answer answer;
-    CHECK(slow->next == API_ASK, "nothing is asked");
+    CHECK(slow->next == API_ASK, "nothing is asked: %u %s", slow->r.response.status,
+          (const char *)slow->r.response.body.start);
     fixture_answer(&slow->r.question, &slow->r.arena, &answer);
     slow->next = api_router_resume(&slow->r, &answer);
 }
@@ -58,4 +59,59 @@ TEST(race, refresh_that_a_logout_overtakes_gives_no_living_token)
     }
     slow_end(&refresh);
     fixture_close();
+}
+
+/* One of `owner`'s guild leaves or is banned while the guild is handed over to it, in either order of asking. */
+static void check_handover(bool is_ban, bool is_removal_first)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    const struct person bob = person("bob");
+    const struct person cy = person("cy");
+    const struct place home = place_of(&ada);
+    joins(&bob, &home, &ada);
+    joins(&cy, &home, &ada);
+    char role[24];
+    const struct reply r =
+        call(NX_BUS_POST, path("/api/v1/guilds/%s/roles", home.guild), ada.token, "{\"permissions\":\"8\"}");
+    text_of(r.body, "id", role, sizeof(role));
+    CHECK(call(NX_BUS_PUT, path("/api/v1/guilds/%s/members/%s/roles/%s", home.guild, cy.id, role), ada.token,
+               NULL)
+                  .status == 204,
+          "cy may ban");
+    struct slow handover, removal, *first = is_removal_first ? &removal : &handover;
+    char owner[64], where[128];
+    snprintf(owner, sizeof(owner), "{\"owner_id\":\"%s\"}", bob.id);
+    snprintf(where, sizeof(where), is_ban ? "/api/v1/guilds/%s/bans/%s" : "/api/v1/users/@me/guilds/%s",
+             home.guild, bob.id);
+    for (int i = 0; i < 2; i++) {
+        if ((i == 0) == is_removal_first) {
+            slow_begin(&removal, is_ban ? NX_BUS_PUT : NX_BUS_DELETE, where, is_ban ? cy.token : bob.token,
+                       "");
+        } else {
+            slow_begin(&handover, NX_BUS_PATCH, path("/api/v1/guilds/%s", home.guild), ada.token, owner);
+        }
+    }
+    struct slow *second = first == &removal ? &handover : &removal;
+    slow_step(first);
+    while (second->next == API_ASK) {
+        slow_step(second);
+    }
+    slow_end(first);
+    slow_end(second);
+    const struct ctl_guild *guild = ctl_directory_guild(&fx.world.directory, strtoull(home.guild, NULL, 10));
+    CHECK(ctl_table_get(&guild->members, guild->owner_id) != NULL, "the owner is no member");
+    fixture_close();
+}
+
+TEST(race, who_is_made_owner_does_not_leave_meanwhile)
+{
+    check_handover(false, false);
+    check_handover(false, true);
+}
+
+TEST(race, who_is_made_owner_is_not_banned_meanwhile)
+{
+    check_handover(true, false);
+    check_handover(true, true);
 }
