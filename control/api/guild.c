@@ -44,8 +44,8 @@ static enum api_next create_read(struct api_request *r, struct edit *edit)
     if (!ctl_account_text_ok(edit->row.name, 1, CTL_NAME_MAX)) {
         return api_error_field(r, "name", NX_JSON_FAULT_CHOICE, 1, CTL_NAME_MAX);
     }
-    if (r->subject.user->members_count >= CTL_GUILDS_PER_USER_MAX) {
-        return api_error(r, API_ERROR_GUILDS_FULL);
+    if (!api_request_may_join(r)) {
+        return API_DONE;
     }
     edit->row.id = ctl_world_id(r->world, r->wall_ms);
     edit->row.owner_id = r->subject.user_id;

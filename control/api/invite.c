@@ -110,8 +110,8 @@ enum api_next api_invite_use(struct api_request *r)
         if (!ctl_invite_code_ok(r->text)) {
             return api_error(r, API_ERROR_UNKNOWN_INVITE);
         }
-        if (r->subject.user->members_count >= CTL_GUILDS_PER_USER_MAX) {
-            return api_error(r, API_ERROR_GUILDS_FULL);
+        if (!api_request_may_join(r)) {
+            return API_DONE;
         }
         r->question.invite_use.code = r->text;
         r->question.invite_use.user_id = r->subject.user_id;

@@ -5,6 +5,8 @@
 #include "engine/base/assert.h"
 #include "engine/base/hash.h"
 
+enum { JOINS_UNDER_WAY_MAX = 100 }; /* more than the rate limit lets one user begin in a second */
+
 static const char envelope_start[] = "{\"ok\":true,\"data\":";
 static const char envelope_end[] = ",\"error\":null}";
 
@@ -149,6 +151,17 @@ bool api_request_lock_member(struct api_request *r, uint64_t guild_id, uint64_t 
     }
     r->member_lock = key;
     return true;
+}
+
+bool api_request_may_join(struct api_request *r)
+{
+    const uint32_t count = r->subject.user->members_count;
+    if (count >= CTL_GUILDS_PER_USER_MAX) {
+        (void)api_error(r, API_ERROR_GUILDS_FULL);
+        return false;
+    }
+    return count < CTL_GUILDS_PER_USER_MAX - JOINS_UNDER_WAY_MAX ||
+           api_request_lock_member(r, 0, r->subject.user_id);
 }
 
 void api_request_unlock(struct api_request *r)

@@ -133,6 +133,12 @@ bool api_request_lock(struct api_request *r, uint64_t id);
 /** The same for the membership of `user_id` in the guild, beside another thing or alone. */
 bool api_request_lock_member(struct api_request *r, uint64_t guild_id, uint64_t user_id);
 
+/**
+ * Whether the caller may be in one guild more. Near the limit one request after the other, so that those under way cannot
+ * pass it together. Returns false, the error answered, when not.
+ */
+bool api_request_may_join(struct api_request *r);
+
 /** Gives up what it holds. */
 void api_request_unlock(struct api_request *r);
 

@@ -115,3 +115,26 @@ TEST(race, who_is_made_owner_is_not_banned_meanwhile)
     check_handover(true, false);
     check_handover(true, true);
 }
+
+TEST(race, guilds_made_at_once_do_not_pass_the_limit)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    struct slow slow[4];
+    const struct ctl_user *user = ctl_directory_user(&fx.world.directory, strtoull(ada.id, NULL, 10));
+    while (user->members_count < CTL_GUILDS_PER_USER_MAX - 1) {
+        (void)place_of(&ada);
+    }
+    for (int i = 0; i < 4; i++) {
+        slow_begin(&slow[i], NX_BUS_POST, "/api/v1/guilds", ada.token, "{\"name\":\"one more\"}");
+    }
+    for (int i = 0; i < 4; i++) {
+        while (slow[i].next == API_ASK) {
+            slow_step(&slow[i]);
+        }
+        slow_end(&slow[i]);
+    }
+    CHECK(user->members_count == CTL_GUILDS_PER_USER_MAX, "%u guilds", user->members_count);
+    CHECK(call(NX_BUS_POST, "/api/v1/guilds", ada.token, "{\"name\":\"too many\"}").status == 400, "full");
+    fixture_close();
+}
