@@ -297,16 +297,31 @@ void gw_hub_bus_down(struct gw_hub *hub)
     hub->is_synced = false;
 }
 
-void gw_hub_bus_up(struct gw_hub *hub)
+/* What control forgot of one session: its rights, that it is open, and how far its opening had come. */
+static void control_forgot(struct gw_hub *hub, nx_time now, struct gw_session *session)
+{
+    for (uint32_t i = 0; i < session->refs_count; i++) {
+        const struct gw_ref ref = session->refs[i];
+        gw_guild_at(&hub->guilds, ref.guild)->members[ref.member].roleset = NX_BUS_ROLESET_NONE;
+    }
+    if (session->state == GW_SESSION_OPENING || session->state == GW_SESSION_RESUMING ||
+        session->burst != NULL) {
+        gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "unavailable");
+    } else if (session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED) {
+        session->is_rejoining = true;
+    }
+    session->is_open = false;
+}
+
+void gw_hub_bus_up(struct gw_hub *hub, nx_time now)
 {
     hub->is_synced = true;
     gw_fanout_settle_all(&hub->fanout); /* What came before was told with the rights of then. */
     const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
     for (uint32_t at = 0; at < end; at++) {
-        const struct gw_session *session = gw_session_at(&hub->sessions, at);
-        for (uint32_t i = 0; session->state != GW_SESSION_FREE && i < session->refs_count; i++) {
-            const struct gw_ref ref = session->refs[i];
-            gw_guild_at(&hub->guilds, ref.guild)->members[ref.member].roleset = NX_BUS_ROLESET_NONE;
+        struct gw_session *session = gw_session_at(&hub->sessions, at);
+        if (session->state != GW_SESSION_FREE) {
+            control_forgot(hub, now, session);
         }
     }
 }

@@ -132,8 +132,9 @@ bool gw_hub_drain_next(struct gw_hub *hub, uint32_t *cursor);
 /** The realtime link is gone: no new sessions until SYNCED. Sessions go on. */
 void gw_hub_bus_down(struct gw_hub *hub);
 
-/** Control is back: until it says anew which role sets the sessions have, none may view a channel. */
-void gw_hub_bus_up(struct gw_hub *hub);
+/** Control is back: until it says anew which role sets the sessions have, none may view a channel. Sessions that it was
+ *  still opening are closed with 4000. */
+void gw_hub_bus_up(struct gw_hub *hub, nx_time now);
 
 /** After SYNCED: gives the next session that control must be told about again; false when there is none. Start with
  *  `*cursor` 0. */

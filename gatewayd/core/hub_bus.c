@@ -549,7 +549,7 @@ enum nx_err gw_hub_bus_input(struct gw_hub *hub, nx_time now, int64_t wall_ms,
     case NX_BUS_MSG_SETTINGS:
         return on_settings(hub, frame->payload);
     case NX_BUS_MSG_SYNCED:
-        gw_hub_bus_up(hub);
+        gw_hub_bus_up(hub, now);
         return NX_OK;
     case NX_BUS_MSG_SESSION_OPENED:
         return on_session_opened(hub, now, wall_ms, frame->payload, out);
@@ -588,16 +588,11 @@ bool gw_hub_bus_reopen(struct gw_hub *hub, uint32_t *cursor, struct nx_bus_sessi
     const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
     while (*cursor < end) {
         struct gw_session *session = gw_session_at(&hub->sessions, (*cursor)++);
-        const bool lives = session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED;
-        if (!lives || session->is_over || session->burst != NULL) {
-            if (session->state == GW_SESSION_OPENING || session->state == GW_SESSION_RESUMING ||
-                (lives && session->burst != NULL)) {
-                session->is_over = true;
-                gw_fanout_doom(&hub->fanout, session, GW_CLOSE_UNKNOWN, "unavailable");
-            }
+        /* Those that are open came after SYNCED: control heard of them by themselves. */
+        if (session->state == GW_SESSION_FREE || !session->is_rejoining || session->is_open ||
+            session->is_over) {
             continue;
         }
-        session->is_rejoining = true;
         session->is_open = true;
         *out = (struct nx_bus_session_open){
             .session = gw_session_handle(session),

@@ -142,6 +142,13 @@ static void on_room(void *context)
     reopen_some(context);
 }
 
+void gw_bus_link_tick(struct gw_shard *shard)
+{
+    if (shard->bus.is_rt_up) {
+        reopen_some(shard);
+    }
+}
+
 static bool on_hello(struct gw_shard *shard, struct nx_link *link, const struct nx_bus_frame *frame)
 {
     struct nx_bus_hello hello;

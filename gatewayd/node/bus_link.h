@@ -25,4 +25,7 @@ void gw_bus_link_verdict(struct gw_shard *shard, const struct gw_verdict *verdic
 /** The fan-out has caught up: reads on if reading was paused. */
 void gw_bus_link_relax(struct gw_shard *shard);
 
+/** Goes on telling control of the sessions that live on, when there was no room for all at once; call it now and then. */
+void gw_bus_link_tick(struct gw_shard *shard);
+
 #endif

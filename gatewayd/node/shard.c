@@ -197,6 +197,7 @@ static void on_tick(void *context)
     while (gw_hub_timeout(&shard->hub, nx_loop_now(shard->loop), &verdict)) {
         gw_bus_link_verdict(shard, &verdict);
     }
+    gw_bus_link_tick(shard);
     nx_timer_set_ms(shard->loop, &shard->tick, GW_TICK_MS);
     gw_shard_kick(shard);
 }

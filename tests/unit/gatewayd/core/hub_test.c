@@ -485,6 +485,35 @@ TEST(hub, a_session_that_cannot_be_moved_twice_is_restored)
     close_hub(b);
 }
 
+TEST(hub, sessions_opened_while_others_are_told_again_are_left_alone)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *old = identified(hub, 1, 42, NULL);
+    struct gw_session *waiting = connect_one(hub, 2);
+    char text[1024];
+    snprintf(text, sizeof(text), "{\"op\":2,\"d\":{\"token\":\"%s\",\"intents\":0}}",
+             token(hub, 43, 430, 900));
+    (void)say(hub, waiting, text);
+    gw_hub_bus_down(hub);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    /* The link has no room for all at once: before their turn comes, others arrive that control hears of by themselves. */
+    struct gw_session *fresh = identified(hub, 3, 44, NULL);
+    struct gw_session *opening = connect_one(hub, 4);
+    snprintf(text, sizeof(text), "{\"op\":2,\"d\":{\"token\":\"%s\",\"intents\":0}}",
+             token(hub, 45, 450, 900));
+    (void)say(hub, opening, text);
+    CHECK(verdict.kind == GW_VERDICT_OPEN, "asks control");
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open) && open.session == gw_session_handle(old) &&
+              open.reason == NX_BUS_OPEN_RESTORE,
+          "the old one");
+    CHECK(!gw_hub_bus_reopen(hub, &cursor, &open), "and nobody else");
+    CHECK(strcmp(heard(hub, waiting), "#4000|") == 0, "what control forgot is asked again by the client");
+    CHECK(strcmp(heard(hub, fresh), "") == 0 && strcmp(heard(hub, opening), "") == 0, "the others live");
+    close_hub(hub);
+}
+
 TEST(hub, after_control_came_back_old_rights_show_nothing)
 {
     struct gw_hub *hub = open_hub(0);
