@@ -41,6 +41,7 @@ struct loading {
     struct ctl_directory *directory;
     enum nx_err err;
     uint64_t orphans; /* rows whose owner is gone: left out, counted */
+    uint64_t excess;  /* rows beyond a limit: one guild must not keep all others from being served */
 };
 
 #define LOAD(name)                                                                                           \
@@ -50,6 +51,8 @@ struct loading {
         const enum nx_err err = ctl_directory_load_##name(loading->directory, row);                          \
         if (err == NX_E_NOT_FOUND) {                                                                         \
             loading->orphans++;                                                                              \
+        } else if (err == NX_E_FULL) {                                                                       \
+            loading->excess++;                                                                               \
         } else if (err != NX_OK) {                                                                           \
             loading->err = err;                                                                              \
         }                                                                                                    \
@@ -77,6 +80,9 @@ static enum nx_err directory_load(struct ctld_node *node)
     const enum nx_err err = store_load(node->store, &loader);
     if (loading.orphans != 0) {
         fprintf(stderr, "control.rows_without_owner count=%llu\n", (unsigned long long)loading.orphans);
+    }
+    if (loading.excess != 0) {
+        fprintf(stderr, "control.rows_beyond_limit count=%llu\n", (unsigned long long)loading.excess);
     }
     return err != NX_OK ? err : loading.err;
 }

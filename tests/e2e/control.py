@@ -124,6 +124,21 @@ def speaks_clearly_on_the_command_line():
             assert refused.returncode == 78 and f"line {line} " in refused.stderr, refused
 
 
+def starts_although_a_guild_has_more_than_it_may():
+    other = Server(shards=1)
+    dan = other.register("dan")
+    guild, channel = home(dan)
+    other.process.terminate()
+    other.process.wait(30)
+    with sqlite3.connect(os.path.join(other.data, "nexus.db")) as rows:
+        for i in range(110):
+            rows.execute("INSERT INTO overwrites VALUES (?, ?, 1, 0, 1024)", (int(channel), 1000 + i))
+    rows.close()
+    other.start()
+    assert dan.api("GET", f"/guilds/{guild}")["id"] == guild and "rows_beyond_limit count=10" in other.log_text()
+    other.stop()
+
+
 def writes_a_backup_where_the_caller_is():
     with tempfile.TemporaryDirectory() as here:
         done = nexus("admin", "--data", server.data, "backup", "copy.db", cwd=here)
@@ -135,4 +150,5 @@ def writes_a_backup_where_the_caller_is():
 if __name__ == "__main__":
     run([answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable,
          carries_out_a_command_whose_caller_is_gone,
-         refuses_a_second_server_in_its_place, leaves_no_child_behind_when_killed, speaks_clearly_on_the_command_line, writes_a_backup_where_the_caller_is])
+         refuses_a_second_server_in_its_place, leaves_no_child_behind_when_killed, speaks_clearly_on_the_command_line, writes_a_backup_where_the_caller_is,
+         starts_although_a_guild_has_more_than_it_may])
