@@ -245,8 +245,6 @@ static void send_ready(struct ctl_gateway *gateway, const struct ctl_session *se
     ready.w = nx_writer_init(ready.buffer, READY_SIZE);
     if (reason == NX_BUS_OPEN_IDENTIFY) {
         ready_add(&ready, tail_ready(world, session->user, states, states_count));
-    } else if (reason == NX_BUS_OPEN_RESTORE) {
-        ready_add(&ready, nx_bytes_text("\"t\":\"RESUMED\",\"d\":{}}"));
     }
     for (const struct ctl_member *m = session->user->members; m != NULL; m = m->next) {
         if (reason == NX_BUS_OPEN_IDENTIFY) {
@@ -333,7 +331,7 @@ static void open_now(struct ctl_gateway *gateway, uint32_t link, const struct nx
         }
     }
     const uint32_t dispatches = open->reason == NX_BUS_OPEN_IDENTIFY  ? 1 + user->members_count
-                                : open->reason == NX_BUS_OPEN_RESTORE ? 1 + count_resyncs(user)
+                                : open->reason == NX_BUS_OPEN_RESTORE ? count_resyncs(user)
                                                                       : 0;
     send_opened(gateway, session, dispatches);
     if (old != NULL) {
