@@ -263,7 +263,10 @@ bool gw_session_ring_room(struct gw_sessions *sessions, struct gw_session *sessi
         return false;
     }
     /* Nobody reads: what is oldest is lost, and a resume from before it will be told so. */
-    session->cut = session->cut == GW_CUT_FRAME ? GW_CUT_NONE : session->cut;
+    if (session->cut == GW_CUT_FRAME) {
+        session->cut = GW_CUT_NONE;
+        session->flags |= session->conn != GW_SESSION_NONE ? GW_SESSION_ABORT : 0;
+    }
     session->tail++;
     session->sent++;
     return true;

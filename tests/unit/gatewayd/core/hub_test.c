@@ -514,6 +514,54 @@ TEST(hub, sessions_opened_while_others_are_told_again_are_left_alone)
     close_hub(hub);
 }
 
+TEST(hub, a_frame_that_can_never_be_finished_cuts_the_connection)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    uint8_t wire[16];
+    publish(hub, "\"t\":\"A\",\"d\":{}}");
+    const size_t size = gw_output_write(&hub->output, session, wire, sizeof(wire));
+    gw_output_sent(&hub->output, session, size);
+    CHECK(size == sizeof(wire) && session->cut == GW_CUT_FRAME, "half a frame has left");
+    gw_fanout_doom(&hub->fanout, session, GW_CLOSE_SLOW, "slow consumer");
+    for (int i = 0; i < GW_RING_SIZE_MAX + 10; i++) {
+        publish(hub, "\"t\":\"B\",\"d\":{}}");
+    }
+    /* A close frame in the middle of another frame would be taken for its payload. */
+    CHECK(session->cut == GW_CUT_FRAME || (session->flags & GW_SESSION_ABORT) != 0, "cut %u flags %u",
+          session->cut, session->flags);
+    close_hub(hub);
+}
+
+TEST(hub, a_message_is_refused_while_control_does_not_know_its_session)
+{
+    static const char send[] = "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n\"}}";
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    gw_hub_bus_down(hub);
+    (void)say(hub, session, send);
+    CHECK(verdict.kind == GW_VERDICT_NONE, "control is gone");
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "NEXUS_MESSAGE_REFUSED") != NULL &&
+              strstr(text, "\"nonce\":\"n\",\"code\":130000") != NULL,
+          "%s", text);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    (void)say(hub, session, send);
+    CHECK(verdict.kind == GW_VERDICT_NONE && strstr(heard(hub, session), "NEXUS_MESSAGE_REFUSED") != NULL,
+          "control is back and has not opened the session");
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open), "told again");
+    (void)say(hub, session, send);
+    CHECK(verdict.kind == GW_VERDICT_NONE && strstr(heard(hub, session), "NEXUS_MESSAGE_REFUSED") != NULL,
+          "it is on its way");
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42,
+        .sid = 420);
+    (void)say(hub, session, send);
+    CHECK(verdict.kind == GW_VERDICT_MESSAGE && strcmp(heard(hub, session), "") == 0, "goes to control");
+    close_hub(hub);
+}
+
 TEST(hub, after_control_came_back_old_rights_show_nothing)
 {
     struct gw_hub *hub = open_hub(0);
