@@ -430,6 +430,10 @@ static void ready_op(struct gw_hub *hub, struct gw_session *session, const struc
                                                        .channel_id = op->channel_id,
                                                        .nonce = op->nonce,
                                                        .content = op->content};
+        if (!hub->is_synced || session->is_rejoining) {
+            gw_hub_undelivered(hub, out); /* Control would drop it without a word. */
+            out->kind = GW_VERDICT_NONE;
+        }
         break;
     default:
         break; /* Voice states have no home here yet. */

@@ -233,7 +233,8 @@ void gw_bus_link_verdict(struct gw_shard *shard, const struct gw_verdict *verdic
     if (verdict->kind == GW_VERDICT_NONE) {
         return;
     }
-    if (!shard->bus.is_rt_up) {
+    /* Before SYNCED control knows no session: a message about one would cost the link. */
+    if (!shard->bus.is_rt_up || !shard->hub.is_synced) {
         gw_hub_undelivered(&shard->hub, verdict);
         return;
     }
