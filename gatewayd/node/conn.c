@@ -421,6 +421,7 @@ static void on_due(void *context)
     struct gw_session *session = conn->session;
     if (session != NULL &&
         (session->flags & (GW_SESSION_BLOCKED | GW_SESSION_DOOMED)) == GW_SESSION_BLOCKED) {
+        conn->shard->hub.fanout.slow_count++;
         gw_fanout_doom(&conn->shard->hub.fanout, session, GW_CLOSE_SLOW, "slow consumer");
         gw_conn_close(conn); /* It takes nothing, so it will not take a close frame either. */
     } else if (conn->phase == GW_CONN_HTTP) {
