@@ -160,7 +160,8 @@ void ctl_apply_login_revoked(struct ctl_world *world, uint64_t user_id, uint64_t
 {
     ctl_login_revoke(&world->logins, user_id, sid, wall_ms);
     /* Every shard: one that has no session of it now may be asked to resume one. */
-    const struct nx_bus_revoke message = {.user_id = user_id, .sid = sid, .close_code = close_code};
+    const struct nx_bus_revoke message = {
+        .user_id = user_id, .sid = sid, .close_code = close_code, .at_ms = (uint64_t)wall_ms};
     for (uint32_t link = 0; link < CTL_LINKS_MAX; link++) {
         if (world->sessions->links[link].is_open) {
             world->sink.revoke(world->sink.context, link, &message);

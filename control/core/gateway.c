@@ -54,8 +54,11 @@ void ctl_gateway_link_open(struct ctl_gateway *gateway, uint32_t link, uint16_t 
     uint32_t cursor = 0;
     struct ctl_login_revoked one;
     while (ctl_login_revoked_next(&world->logins, wall_ms, &cursor, &one)) {
-        const struct nx_bus_revoke message = {
-            .user_id = one.user_id, .sid = one.sid, .close_code = CLOSE_AUTH};
+        const struct nx_bus_revoke message = {.user_id = one.user_id,
+                                              .sid = one.sid,
+                                              .close_code = CLOSE_AUTH,
+                                              .at_ms =
+                                                  (uint64_t)(one.until_ms - CTL_ACCESS_TOKEN_S * 1000LL)};
         world->sink.revoke(world->sink.context, link, &message);
     }
 }

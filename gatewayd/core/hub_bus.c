@@ -1,4 +1,5 @@
 #include "engine/base/assert.h"
+#include "engine/base/id.h"
 #include "engine/base/reader.h"
 #include "engine/crypto/seal.h"
 #include "engine/crypto/wipe.h"
@@ -339,14 +340,16 @@ static enum nx_err on_session_move(struct gw_hub *hub, struct nx_bytes payload, 
 static enum nx_err on_revoke(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct nx_bytes payload)
 {
     DECODE(revoke)
-    if (gw_revoke_add(&hub->revoke, message.user_id, message.sid, (uint64_t)(wall_ms / 1000)) != NX_OK) {
+    /* Control tells it again to a shard that comes back: who has logged in since then is not meant. */
+    const uint64_t at_ms = message.at_ms != 0 ? message.at_ms : (uint64_t)wall_ms;
+    if (gw_revoke_add(&hub->revoke, message.user_id, message.sid, at_ms / 1000) != NX_OK) {
         hub->metrics.no_memory_total++;
     }
     gw_revoke_expire(&hub->revoke, (uint64_t)(wall_ms / 1000));
     const uint16_t code = message.close_code != 0 ? message.close_code : GW_CLOSE_AUTH_FAILED;
     struct gw_session *session = gw_session_user_first(&hub->sessions, message.user_id);
     while (session != NULL) {
-        if (message.sid == 0 || session->sid == message.sid) {
+        if (message.sid == 0 ? (uint64_t)nx_id_ms(session->sid) <= at_ms : session->sid == message.sid) {
             gw_hub_end(hub, now, session, code, "session revoked");
         }
         session = gw_session_user_next(&hub->sessions, session);

@@ -247,6 +247,29 @@ def speaks_clearly_on_the_command_line():
             assert refused.returncode == 78 and f"line {line} " in refused.stderr, refused
 
 
+def lets_in_who_has_logged_in_again():
+    other = Server(shards=1)
+    fay = other.register("fay")
+    old = fay.gateway()
+    other.run_admin("user", "disable", "fay")
+    assert old.wait_closed() == 4103
+    other.run_admin("user", "enable", "fay")
+    time.sleep(1.1)  # tokens tell seconds
+    fay.token = other.api("POST", "/auth/login", {"username": "fay", "password": "correct horse battery"})["access_token"]
+    fay.gateway().close()
+    os.kill(other.children()["gatewayd"], signal.SIGKILL)  # the next one is told of the revocation anew
+    time.sleep(0.3)
+    other.wait_ready()
+    new = fay.gateway()
+    new.send(1, None)
+    new.until("a heartbeat's answer", lambda: new.acks)
+    new.close()
+    stale = Gateway(other.port, fay.answer["access_token"], identify=False)
+    stale.send(2, {"token": fay.answer["access_token"], "intents": 0, "properties": {}})
+    assert stale.wait_closed() == 4004
+    other.stop()
+
+
 def starts_although_a_guild_has_more_than_it_may():
     other = Server(shards=1)
     dan = other.register("dan")
@@ -274,4 +297,4 @@ if __name__ == "__main__":
     run([answers_as_the_description_says, answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable,
          carries_out_a_command_whose_caller_is_gone,
          refuses_a_second_server_in_its_place, leaves_no_child_behind_when_killed, speaks_clearly_on_the_command_line, writes_a_backup_where_the_caller_is,
-         starts_although_a_guild_has_more_than_it_may])
+         lets_in_who_has_logged_in_again, starts_although_a_guild_has_more_than_it_may])
