@@ -34,7 +34,7 @@ static struct nexus_setting *setting_of(struct nexus_settings *settings, const s
 
 /* Texts arrive decoded; numbers keep their written form beside the value, for messages. */
 static enum nx_err set(struct nexus_settings *settings, const struct row *row, struct nx_bytes text,
-                       int origin)
+                       enum nexus_setting_origin origin)
 {
     struct nexus_setting *setting = setting_of(settings, row);
     struct nx_conf_value value = {.integer = 0};

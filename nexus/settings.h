@@ -19,7 +19,7 @@ enum { NEXUS_SETTING_TEXT_MAX = 512, NEXUS_SETTINGS_WHY_SIZE = 512 };
 struct nexus_setting {
     char text[NEXUS_SETTING_TEXT_MAX];
     int64_t number;
-    enum {
+    enum nexus_setting_origin {
         NEXUS_SETTING_DEFAULT,
         NEXUS_SETTING_FILE,
         NEXUS_SETTING_ENVIRONMENT,
