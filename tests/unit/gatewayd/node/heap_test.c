@@ -3,6 +3,7 @@
 
 #include "tests/lib/check.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
