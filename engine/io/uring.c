@@ -303,10 +303,10 @@ void nx_uring_send(struct nx_uring *u, struct nx_uring_target to, const uint8_t 
 void nx_uring_receive(struct nx_uring *u, struct nx_uring_target from, struct nx_uring_tag tag)
 {
     struct io_uring_sqe *sqe = entry_take(u);
+    /* Not POLL_FIRST: with it the kernel may never tell of a reset that was there before the poll was armed. */
     io_uring_prep_recv_multishot(sqe, from.fd, NULL, 0, 0);
     sqe->flags |= (uint8_t)(IOSQE_BUFFER_SELECT | target_flags(from));
     sqe->buf_group = BUFFER_GROUP;
-    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     entry_seal(u, sqe, tag);
 }
 

@@ -735,6 +735,32 @@ TEST(stream, a_reset_while_blocked_closes)
     reset(&old);
 }
 
+/* Bytes and the reset behind them are there before the first read is asked for. */
+static void early_reset(const struct nx_loop_config *config)
+{
+    enum { ROUNDS = 200 };
+    struct fixture_server server = {.is_silent = true};
+    fixture_serve(&server, fixture_loop(config), 4);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const int client = fixture_client(server.listener.bound.port);
+        const struct linger now = {.l_onoff = 1, .l_linger = 0};
+        CHECK(send(client, "hello", 5, MSG_NOSIGNAL) == 5, "send");
+        if (round % 2 == 0) {
+            nx_loop_turn(server.loop, nx_clock_now());
+        }
+        (void)setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+        (void)close(client);
+        FIXTURE_UNTIL(server.loop, server.closed_count == round + 1);
+    }
+    fixture_end(&server);
+}
+
+TEST(stream, a_reset_before_the_first_read_closes)
+{
+    early_reset(&all);
+    early_reset(&old);
+}
+
 /* ---- connecting and listening ---- */
 
 static uint32_t connected_count;
