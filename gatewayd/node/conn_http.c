@@ -429,14 +429,6 @@ static void take_body(struct gw_conn *conn)
     }
 }
 
-/* A request that is not whole when the client has said its last will never be. */
-static void close_if_ended(struct gw_conn *conn)
-{
-    if (conn->has_ended) {
-        gw_conn_close(conn);
-    }
-}
-
 /* Works on the buffer until it waits for bytes, for control or for the client to take an answer. */
 static void advance(struct gw_conn *conn)
 {
@@ -445,7 +437,6 @@ static void advance(struct gw_conn *conn)
         if (http->phase == GW_HTTP_BODY) {
             take_body(conn);
             if (conn->http == NULL || conn->http->phase == GW_HTTP_BODY) {
-                close_if_ended(conn);
                 return;
             }
             continue;
@@ -463,7 +454,6 @@ static void advance(struct gw_conn *conn)
             nx_http1_request_parse(nx_bytes_of(http->buffer, http->size), http->seen, &request);
         if (err == NX_E_TRUNCATED) {
             http->seen = http->size;
-            close_if_ended(conn);
             return;
         }
         if (err != NX_OK) {
