@@ -43,7 +43,7 @@ struct ctl_gateway {
     uint32_t waiting_first, waiting_count;
     struct ctl_op *opening[CTL_OPENS_MAX]; /**< opens in flight */
     uint32_t opens, sends;                 /**< in flight */
-    bool is_held; /**< no open begins */
+    bool is_held;                          /**< no open begins */
     /* counters */
     uint64_t refused_sends, refused_opens;
 };

@@ -20,7 +20,7 @@ enum {
     NX_BUS_HEADER_SIZE = 8,
     NX_BUS_FRAME_MAX = 1 << 20,   /**< bytes of one frame, header included */
     NX_BUS_CHUNK_MAX = 32768,     /**< bytes of body in one REST_* or SESSION_READY message */
-    NX_BUS_WINDOW = 32 << 20,      /**< bytes a sender may have unconsumed on one link */
+    NX_BUS_WINDOW = 32 << 20,     /**< bytes a sender may have unconsumed on one link */
     NX_BUS_GUILD_ENTRY_SIZE = 12, /**< bytes per guild in SESSION_OPENED.guilds */
 };
 
