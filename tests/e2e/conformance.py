@@ -7,8 +7,8 @@ import os, signal, socket, subprocess, sys, time
 from collections import Counter
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wsdeflate, wstable
-from nexus import executable, free_port, sockets_of
-from wsrun import FAILED, INFORMATIONAL, NON_STRICT, OK, play
+from nexus import descriptors_of, executable, frame, free_port
+from wsrun import Case, FAILED, INFORMATIONAL, NON_STRICT, OK, play
 
 SPLIT_MAX = 64  # bytes of the cases that are sent at every split
 PAUSE = 0.02    # seconds between the two halves: the server reads the first before the second comes
@@ -106,12 +106,15 @@ def main():
     else:
         echo = Echo()
         report = Report(("127.0.0.1", echo.port), [])
+        report.run("warm-up", [Case("hello", [frame(1, b"hello")], [("text", b"hello")])])
+        time.sleep(0.5)  # What starts beside the first connection is open by now.
+        before = descriptors_of(echo.process.pid)
         judge(report)
         end = time.monotonic() + 5
-        while sockets_of(echo.port) and time.monotonic() < end:
+        while descriptors_of(echo.process.pid) > before and time.monotonic() < end:
             time.sleep(0.1)
-        left = len(sockets_of(echo.port))
-        print(f"{'ok  ' if not left else 'FAIL'} the server still holds {left} connections; RSS {echo.rss_kib()} KiB")
+        left = descriptors_of(echo.process.pid) - before
+        print(f"{'ok  ' if not left else 'FAIL'} the server holds {left:+d} descriptors; RSS {echo.rss_kib()} KiB")
         code = echo.stop()
         print(f"{'ok  ' if code == 0 else 'FAIL'} the server ended with {code}")
         report.failed += (left != 0) + (code != 0)

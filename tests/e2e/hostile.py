@@ -2,9 +2,9 @@
 
 After every test the server must be ready, its processes the same ones, and another session's heartbeat acknowledged.
 """
-import base64, functools, json, os, random, re, select, socket, ssl, struct, subprocess, sys, tempfile, threading, time, zlib
+import base64, functools, json, os, random, re, select, socket, ssl, struct, subprocess, sys, tempfile, threading, time, warnings, zlib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nexus import Closed, Gateway, Server, WebSocket, frame, run
+from nexus import Closed, Gateway, Server, WebSocket, frame, run, sockets_of
 
 GATEWAY = "/gateway?v=1&encoding=json"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -39,7 +39,7 @@ class Watch:
     """A server with two people in a channel, and a session that must never notice anything."""
 
     def __init__(self, server, tls=None):
-        self.server = server
+        self.server, self.tls = server, tls
         self.ann, self.bob = server.register("ann"), server.register("bob")
         self.guild = self.ann.api("POST", "/guilds", {"name": "Home"})
         self.channel = next(c for c in self.guild["channels"] if c["type"] == 0)["id"]
@@ -62,13 +62,17 @@ class Watch:
         with open(f"/proc/{self.pids[role]}/status") as f:
             return next(int(row.split()[1]) for row in f if row.startswith("VmRSS:"))
 
-    def files(self):
-        return len(os.listdir(f"/proc/{self.pids['gatewayd']}/fd"))
+    def stats(self):
+        return self.server.request("GET", "/stats", port=self.server.admin)[2] if not self.tls else {}
 
-    def files_back_to(self, count, seconds=10):
+    def is_holding(self, s):
+        """Returns whether the server still holds its end of the socket whose port is `s`."""
+        return s in sockets_of(self.server.port)
+
+    def lets_go_of(self, ports, seconds=10):
         end = time.monotonic() + seconds
-        while self.files() > count:
-            assert time.monotonic() < end, f"{self.files()} open files instead of {count}"
+        while set(ports) & set(sockets_of(self.server.port)):
+            assert time.monotonic() < end, f"{len(set(ports) & set(sockets_of(self.server.port)))} connections are still held"
             time.sleep(0.05)
 
     def is_well(self):
@@ -436,7 +440,8 @@ def input_25_broken_tls():
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
-    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings(action="ignore"):
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     try:
         with socket.create_connection(("127.0.0.1", secure.server.port), timeout=5) as s, old.wrap_socket(s):
             raise AssertionError("TLS 1.1 was accepted")
@@ -460,7 +465,7 @@ def input_25_broken_tls():
 
 def fresh(headers=None, watch=plain, source=None):
     """A socket that has read HELLO."""
-    ws = WebSocket(watch.server.port, headers=headers, source=source)
+    ws = WebSocket(watch.server.port, headers=headers, source=source, tls=watch.tls)
     assert next_json(ws)["op"] == 10
     return ws
 
@@ -490,8 +495,10 @@ def identified(watch=plain, headers=None):
 def is_closed_with(ws, data, *codes, seconds=10):
     """Sends `data`, reading what comes meanwhile; the server must close with one of `codes`."""
     ws.socket.settimeout(seconds)
-    sender = threading.Thread(target=send_quietly, args=(ws, data), daemon=True)
-    sender.start()
+    if isinstance(ws.socket, ssl.SSLSocket):  # One thread at a time may use it.
+        send_quietly(ws, data)
+    else:
+        threading.Thread(target=send_quietly, args=(ws, data), daemon=True).start()
     code = ws.close_code(seconds)
     ws.close()
     assert code in codes, f"{data[:60]!r}: closed with {code} instead of {codes}"
@@ -661,35 +668,65 @@ def input_40_corrupt_deflate():
     is_closed_with(fresh(DEFLATE), frame(TEXT, good[:9], rsv=4, fin=False) + frame(0, good[9:], rsv=4), 1002)
 
 
-@hostile
-def input_41_never_reads():
-    """Cut within 10 s or at the cap of its queue; the others hear everything."""
-    files = plain.files()
+def deaf():
+    """A session whose client reads nothing after IDENTIFY."""
     ws = fresh()
     ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     ws.json({"op": 2, "d": {"token": ann.token, "intents": 1 << 9 | 1, "properties": {}}})
-    heard = len(plain.witness.messages(channel))
+    time.sleep(0.2)
+    return ws
+
+
+def publish(count, content):
+    """Sends messages at the pace of those who read; nobody else misses one."""
     sender = Gateway(server.port, ann.token, intents=0)
-    before = plain.rss_kib()
-    count, content = 3000, "x" * 3900
-    for i in range(count):  # At the pace of those who read.
-        sender.send(67, {"channel_id": channel, "content": content, "nonce": f"slow-{i}"})
-        if i % 50 == 49:
+    heard = len(plain.witness.messages(channel))
+    for i in range(count):
+        sender.send(67, {"channel_id": channel, "content": content, "nonce": os.urandom(8).hex()})
+        if i % 50 == 49 or i == count - 1:
             plain.witness.until("every message", lambda: len(plain.witness.messages(channel)) >= heard + i + 1, seconds=20)
-    plain.files_back_to(files + 1, seconds=15)
-    grown = plain.rss_kib() - before
     seqs = [m["seq"] for m in plain.witness.messages(channel)[heard:]]
     assert seqs == list(range(seqs[0], seqs[0] + count)), "the witness missed something"
     sender.close()
-    received = 0
+
+
+def drained(ws):
+    """Returns how many messages and bytes it still gets before the end."""
+    messages = size = 0
     try:
         while True:
-            received += b"MESSAGE_CREATE" in ws.message()[1]
+            payload = ws.message()[1]
+            messages, size = messages + (b"MESSAGE_CREATE" in payload), size + len(payload)
     except (Closed, OSError):
-        pass
-    assert received < count, "it was never behind"
-    ws.close()
-    assert grown < 40 * 1024, f"{grown} KiB for a client that does not read"
+        ws.close()
+        return messages, size
+
+
+@hostile
+def input_41_never_reads():
+    """Nothing more is kept for it once its queue is full, and it is cut when nothing moved for 10 s; the others hear everything."""
+    before, slow, content = plain.rss_kib(), plain.stats()["slow_total"], "x" * 3900
+    full, stalled = deaf(), deaf()
+    publish(20, content)
+    started = time.monotonic()
+    stalled.json({"op": 64, "d": {"guild_id": plain.guild["id"], "channels": []}})  # From here on it wants nothing, and has less than the cap.
+    published = 20
+    while plain.stats()["slow_total"] == slow and published < 3000:
+        publish(20, content)
+        published += 20
+    assert published < 1500, f"{published} messages and not told to be slow"
+    publish(2000, content)
+    grown = plain.rss_kib() - before
+    ports = [ws.socket.getsockname()[1] for ws in (full, stalled)]
+    assert plain.is_holding(ports[1]), "cut although its queue was not full"
+    plain.lets_go_of(ports, seconds=13)
+    assert time.monotonic() - started > 8, f"cut after {time.monotonic() - started} s"
+    for ws in (full, stalled):
+        messages, size = drained(ws)
+        print(f"     the kernel had taken {messages} messages, {size} bytes", flush=True)
+        assert messages < published, "it was never behind"
+    assert plain.stats()["slow_total"] == slow + 2
+    assert grown < 40 * 1024, f"{grown} KiB for clients that do not read"
 
 
 # ---- what takes its time runs beside the rest ----
@@ -798,12 +835,10 @@ def input_43_no_heartbeat():
 
 @hostile
 def input_44_resets_and_half_closes():
-    end = time.monotonic() + 10
-    files = plain.files()
-    while time.monotonic() < end and files != (files := plain.files()):
-        time.sleep(0.3)
+    ports = []
     for i in range(60):
         ws = fresh() if i % 2 else identified()
+        ports.append(ws.socket.getsockname()[1])
         ws.send(frame(TEXT, b" " * 9000)[:(i * 150) % 9000 + 1])
         if i % 3 == 0:
             ws.socket.shutdown(socket.SHUT_WR)
@@ -816,7 +851,14 @@ def input_44_resets_and_half_closes():
         s.shutdown(socket.SHUT_WR)  # A client that has asked all it wants still gets its answer.
         answers, is_closed = answers_on(s, 1)
         assert answers[0].status == 200 and is_closed
-    plain.files_back_to(files)
+    for rest in (get()[:-5], post(b"{", "Content-Length: 2"), post(b"5\r\n{", "Transfer-Encoding: chunked")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as s:
+            ports.append(s.getsockname()[1])
+            s.sendall(get("/api/v1/users/@me") + rest)
+            s.shutdown(socket.SHUT_WR)  # The second request will never be whole.
+            answers, is_closed = answers_on(s, 1)
+            assert answers[0].status == 401
+    plain.lets_go_of(ports, seconds=5)
 
 
 DEEP = 10000
@@ -895,7 +937,7 @@ def input_46_resume_horrors():
     g.wait("GUILD_CREATE")
     session, seq = g.session_id, g.seq
     assert resumed(bob.token, session, seq) in (4007, 4004), "resumed somebody else's session"
-    for future in (seq + 1, 10 ** 6, (1 << 31) - 2, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 64) - 1):
+    for future in (seq + 1000, 10 ** 6, (1 << 31) - 2, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 64) - 1):
         assert resumed(ann.token, session, future) == 4007, future
     for bad in (-1, 1.5, "1", [], 1 << 64):
         assert resumed(ann.token, session, bad) == 4002, bad
@@ -994,14 +1036,116 @@ def input_48_million_subscriptions():
 
 
 @hostile
-def memory_and_files_are_back():
-    """After all of it: no file left open, and little more memory than at the start, the event log apart."""
-    time.sleep(1)
-    fresh_files = plain.files()
-    assert fresh_files < 60, fresh_files
+def frames_out_of_rule_over_tls():
+    for data, code in ((frame(TEXT, HEARTBEAT, mask=False), 1002), (frame(TEXT, HEARTBEAT, rsv=1), 1002), (frame(3), 1002), (frame(PING, bytes(126)), 1002),
+                       (b"\x81\xff" + struct.pack("!Q", 1 << 30) + b"mask", 1009), (frame(TEXT, b"", fin=False) + frame(0, b"", fin=False) * 1000, 1008),
+                       (frame(TEXT, b"\xff"), 1007), (frame(TEXT, b"["), 4002), (frame(CLOSE, b"\x03\xe8"), 1000)):
+        is_closed_with(fresh(watch=secure), data, code)
+        is_closed_with(identified(secure), data, code)
+
+
+@hostile
+def one_address_alone_is_limited():
+    """50 unauthenticated connections of one address and 20 new ones a second; another address does not notice."""
+    started = time.monotonic()
+    sockets = []
+    for _ in range(120):
+        try:
+            s = socket.create_connection(("127.0.0.1", limited.server.port), timeout=3, source_address=("127.0.0.77", 0))
+            s.sendall(get())
+            sockets.append(s)
+        except OSError:
+            pass
+    answered = 0
+    for s in sockets:
+        try:
+            answered += s.recv(100).startswith(b"HTTP/1.1 200")
+        except OSError:
+            pass
+    assert 20 <= answered <= 51, answered
+    ws = fresh(watch=limited, source=("127.0.0.78", 0))
+    ws.close()
+    for s in sockets:
+        s.close()
+    time.sleep(0.5)
+    passed = 0
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", limited.server.port), timeout=3, source_address=("127.0.0.77", 0)) as s:
+                s.sendall(get())
+                passed += s.recv(100).startswith(b"HTTP/1.1 200")
+        except OSError:
+            pass
+    assert passed <= 20 * (time.monotonic() - started) + 2, passed
+
+
+@hostile
+def churn():
+    """Connections that stop anywhere and end in every way: nothing is left of them."""
+    dice = random.Random(44)
+    identify = frame(TEXT, json.dumps({"op": 2, "d": {"token": plain.crowd[0].token, "intents": 513, "properties": {}}}).encode())
+    flow = handshake() + frame(TEXT, HEARTBEAT) + frame(PING, b"x") + identify[:6] + identify[6:] + frame(TEXT, HEARTBEAT) * 3 + frame(CLOSE, b"\x03\xe8")
+    requests = get() + post(b"{}", "Content-Length: 2") + get("/api/v1/users/@me", f"Authorization: Bearer {ann.token}") + get("/")
+    ports = {plain: set(), secure: set()}
+
+    def one(i):
+        watch = secure if i % 4 == 0 else plain
+        s = socket.create_connection(("127.0.0.1", watch.server.port), timeout=5)
+        ports[watch].add(s.getsockname()[1])
+        try:
+            if watch.tls and dice.random() < 0.5:
+                s = watch.tls.wrap_socket(s, server_hostname="localhost")
+            data = dice.choice((flow, requests, os.urandom(200)))
+            data = data[:dice.randrange(len(data) + 1)]
+            at = dice.randrange(len(data) + 1)
+            s.sendall(data[:at])
+            time.sleep(dice.choice((0, 0, 0.001, 0.01)))
+            s.sendall(data[at:])
+            how = dice.randrange(4)
+            if how == 0:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif how == 1:
+                s.shutdown(socket.SHUT_WR)
+                s.settimeout(0.05)
+                s.recv(1000)
+            elif how == 2:
+                s.settimeout(0.01)
+                s.recv(100000)
+        except OSError:
+            pass
+        finally:
+            s.close()
+
+    def many(first):
+        for i in range(first, 1600, 8):
+            one(i)
+    threads = [threading.Thread(target=many, args=(k,)) for k in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for watch in ports:
+        watch.lets_go_of(ports[watch])
+
+
+@hostile
+def nothing_is_left():
+    """After all of it: the witnesses' connections alone, and little more memory than at the start, the event log apart."""
+    end = time.monotonic() + 5
+    for watch in (plain, limited, secure):
+        while len(sockets_of(watch.server.port)) > 1:
+            assert time.monotonic() < end, f"{len(sockets_of(watch.server.port))} connections are held"
+            time.sleep(0.05)
+    stats = plain.stats()
+    while stats["connections"] > 2 and time.monotonic() < end:  # The witness, and who asks.
+        time.sleep(0.1)
+        stats = plain.stats()
     grown = plain.rss_kib() - start_rss_kib
-    print(f"     gatewayd: {plain.files()} open files, RSS {start_rss_kib} -> {plain.rss_kib()} KiB", flush=True)
-    assert grown < 48 * 1024, f"{grown} KiB"
+    print(f"     gatewayd: {stats['connections']} connections, {stats['sessions_ready']} + {stats['sessions_detached']} + {stats['sessions_other']} sessions, "
+          f"heap {stats['heap_bytes'] // 1024} KiB, RSS {start_rss_kib} -> {plain.rss_kib()} KiB", flush=True)
+    assert stats["connections"] == 2 and stats["sessions_ready"] == 1 and stats["sessions_other"] == 0, stats
+    assert stats["http_pending"] == 0 and stats["bus_malformed_total"] == 0 and stats["no_memory_total"] == 0, stats
+    assert grown < 40 * 1024, f"{grown} KiB"
 
 
 if __name__ == "__main__":
@@ -1013,4 +1157,4 @@ if __name__ == "__main__":
          input_33_fragments_out_of_order, input_34_million_empty_fragments, input_35_text_that_is_not_utf8, input_36_odd_close_codes, input_37_data_after_close,
          input_38_ping_flood, input_39_deflate_bomb, input_40_corrupt_deflate, input_41_never_reads, input_45_json_horrors, input_46_ops_out_of_place,
          input_46_resume_horrors, input_47_same_nonce_at_once, input_48_million_subscriptions, input_15_slow_head, input_16_slow_body, input_42_no_identify,
-         input_43_no_heartbeat, input_44_resets_and_half_closes, memory_and_files_are_back])
+         input_43_no_heartbeat, input_44_resets_and_half_closes, frames_out_of_rule_over_tls, one_address_alone_is_limited, churn, nothing_is_left])

@@ -13,8 +13,8 @@ SIZES = [(size, 0) for size in (16, 64, 256, 1024, 4096, 8192, 16384, 32768, 655
 
 
 def volume():
-    """Returns the characters sent per case: sixteen times as many in the long tier, never more than 1,000 messages."""
-    return 16 << 20 if os.environ.get("NEXUS_TEST_TIER") == "long" else 1 << 20
+    """Returns the characters sent per case: eight times as many in the long tier, never more than 1,000 messages."""
+    return 8 << 20 if os.environ.get("NEXUS_TEST_TIER") == "long" else 1 << 20
 
 
 def payloads():
