@@ -2,7 +2,7 @@
 
 After every test the server must be ready, its processes the same ones, and another session's heartbeat acknowledged.
 """
-import base64, functools, json, os, random, re, select, socket, ssl, struct, subprocess, sys, tempfile, threading, time, warnings, zlib
+import atexit, base64, functools, json, os, random, re, select, shutil, socket, ssl, struct, subprocess, sys, tempfile, threading, time, warnings, zlib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from nexus import Closed, Gateway, Server, WebSocket, frame, run, sockets_of
 
@@ -15,6 +15,7 @@ class TlsServer(Server):
 
     def __init__(self, **options):
         folder = tempfile.mkdtemp(prefix="nexus-tls-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         self.certificate, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out",
                         self.certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
