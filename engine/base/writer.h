@@ -53,7 +53,7 @@ static inline uint8_t *nx_writer_skip(struct nx_writer *w, size_t size)
 static inline void nx_writer_put(struct nx_writer *w, const void *bytes, size_t size)
 {
     uint8_t *at = nx_writer_skip(w, size);
-    if (at != NULL && size != 0) {
+    if (at != NULL && bytes != NULL && size != 0) {
         memcpy(at, bytes, size);
     }
 }

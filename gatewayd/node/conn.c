@@ -255,7 +255,9 @@ static void proxy_keep(struct gw_conn *conn, struct nx_bytes bytes)
         gw_conn_close(conn);
         return;
     }
-    memcpy(conn->proxy + conn->proxy_size, bytes.at, bytes.size);
+    if (bytes.at != NULL) {
+        memcpy(conn->proxy + conn->proxy_size, bytes.at, bytes.size);
+    }
     conn->proxy_size = (uint16_t)(conn->proxy_size + bytes.size);
 }
 
