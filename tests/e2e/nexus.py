@@ -85,12 +85,15 @@ class Server:
     def children(self):
         """Returns {"gatewayd": pid, "control": pid} of the running children."""
         found = {}
-        out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True).stdout
-        for row in out.splitlines():
-            pid, args = row.split(None, 1)
-            for role in ("gatewayd", "control"):
-                if f"nexus {role}" in args:
-                    found[role] = int(pid)
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/children") as f:
+                for pid in f.read().split():
+                    try:
+                        words = open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")
+                    except OSError:
+                        continue
+                    if len(words) > 1 and words[1] in (b"gatewayd", b"control"):
+                        found[words[1].decode()] = int(pid)
         return found
 
     def request(self, method, path, body=None, token=None, headers=None, port=None):

@@ -129,7 +129,7 @@ def a_new_certificate_serves_new_connections_and_old_ones_live_on():
     ann.api("POST", f"/channels/{channel}/messages", {"content": "over the old certificate"})
     old.wait("MESSAGE_CREATE", lambda d: d["content"] == "over the old certificate")
     old.close()
-    assert server.children() == pids, "a process was started anew"
+    assert server.children() == pids, f"a process was started anew: {pids}, now {server.children()}\n{server.log_text()}"
 
 
 def a_broken_certificate_leaves_the_old_one():
@@ -145,7 +145,7 @@ def a_broken_certificate_leaves_the_old_one():
         with open(CERTIFICATE, "w") as f:
             f.write(good)
     assert server.request("GET", "/readyz")[0] == 200
-    assert server.children() == pids, "a process was started anew"
+    assert server.children() == pids, f"a process was started anew: {pids}, now {server.children()}\n{server.log_text()}"
 
 
 def what_is_no_tls_is_closed():
@@ -178,7 +178,7 @@ def what_is_no_tls_is_closed():
     ann.api("POST", f"/channels/{channel}/messages", {"content": "still here"})
     witness.wait("MESSAGE_CREATE", lambda d: d["content"] == "still here")
     witness.close()
-    assert server.children() == pids, "a process was started anew"
+    assert server.children() == pids, f"a process was started anew: {pids}, now {server.children()}\n{server.log_text()}"
 
 
 if __name__ == "__main__":
