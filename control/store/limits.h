@@ -18,10 +18,12 @@ enum {
     STORE_PATH_SIZE_MAX =
         3968,                /**< bytes of a database path; leaves room for "-wal" and ".lock" below 4096 */
     STORE_CACHE_KIB = 65536, /**< page cache of the writer */
-    STORE_READ_CACHE_KIB = 16384,      /**< page cache of each reader */
-    STORE_WAL_CHECKPOINT_PAGES = 2000, /**< log pages (8 MiB) that start a checkpoint */
-    STORE_WAL_TRUNCATE_PAGES = 16384, /**< log pages (64 MiB) above which a checkpoint also empties the log */
-    STORE_CHECKPOINT_BUSY_MS = 100,   /**< how long emptying the log may wait for readers */
+    STORE_READ_CACHE_KIB = 16384, /**< page cache of each reader */
+    STORE_WAL_CHECKPOINT_PAGES =
+        16384, /**< log pages (64 MiB) that start a checkpoint: its flush of the database holds up commits for 0.1 s */
+    STORE_WAL_TRUNCATE_PAGES =
+        32768,                      /**< log pages (128 MiB) above which a checkpoint also empties the log */
+    STORE_CHECKPOINT_BUSY_MS = 100, /**< how long emptying the log may wait for readers */
     STORE_LOGINS_MAX =
         1000, /**< logins of one user; the oldest end with a new one, and all that have expired */
     STORE_LOGIN_HASHES_MAX = 64, /**< refresh tokens remembered per login; an older one is just unknown */
