@@ -83,7 +83,15 @@ class Server:
             return f.read()[-8000:]
 
     def children(self):
-        """Returns {"gatewayd": pid, "control": pid} of the running children."""
+        """Returns {"gatewayd": pid, "control": pid} of the running children; /proc may show one of them a moment late."""
+        end = time.monotonic() + 1
+        found = self.children_now()
+        while len(found) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+            found = self.children_now()
+        return found
+
+    def children_now(self):
         found = {}
         for task in os.listdir(f"/proc/{self.process.pid}/task"):
             with open(f"/proc/{self.process.pid}/task/{task}/children") as f:
