@@ -105,7 +105,18 @@ static void other_put(struct nx_loop *loop, uint32_t slot, uint16_t want)
         nx_listener_put(loop, slot);
         break;
     case NX_LOOP_WANT_POLL:
-        nx_uring_poll(&loop->ring, target, NX_URING_READABLE, signal);
+        if (s->kind == NX_LOOP_SLOT_POLL) {
+            nx_poll_put(loop, slot, false);
+        } else {
+            nx_uring_poll(&loop->ring, target, NX_URING_READABLE, signal);
+        }
+        break;
+    case NX_LOOP_WANT_POLL_WRITABLE:
+        nx_poll_put(loop, slot, true);
+        break;
+    case NX_LOOP_WANT_CANCEL_POLL_WRITABLE:
+        nx_uring_cancel(&loop->ring, (struct nx_uring_tag){
+                                         .kind = NX_URING_POLL, .slot = slot, .generation = s->generation});
         break;
     case NX_LOOP_WANT_CANCEL_ACCEPT:
         nx_uring_cancel(&loop->ring, accept);

@@ -297,6 +297,9 @@ static void dispatch(struct nx_loop *loop, const struct nx_uring_done *done)
     case NX_LOOP_SLOT_SIGNAL:
         nx_signal_completed(loop, slot, done);
         break;
+    case NX_LOOP_SLOT_POLL:
+        nx_poll_completed(loop, slot, done);
+        break;
     default:
         stale_drop(loop, done);
         break;

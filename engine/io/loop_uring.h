@@ -2,7 +2,8 @@
  *
  * Layer:   engine/io, private: engine/sim has its own struct nx_loop
  * Threads: the loop's own, except nx_loop_waker_ring()
- * Idiom:   a slot is whatever has operations in flight: a stream, a listener, a mailbox, a signal descriptor. What a
+ * Idiom:   a slot is whatever has operations in flight: a stream, a listener, a mailbox, a signal or
+ *          foreign descriptor. What a
  *          slot wants from the kernel is noted as flags and put to the ring once per turn, so callbacks never find
  *          the ring full; only sends go to the ring directly.
  */
@@ -31,6 +32,7 @@ enum nx_loop_slot_kind {
     NX_LOOP_SLOT_LISTENER,
     NX_LOOP_SLOT_MAILBOX,
     NX_LOOP_SLOT_SIGNAL,
+    NX_LOOP_SLOT_POLL,  /**< watches a foreign descriptor */
     NX_LOOP_SLOT_ENDING /**< its owner is gone; freed when its last wants are put */
 };
 
@@ -44,7 +46,9 @@ enum {
     NX_LOOP_WANT_CANCEL_POLL = 32,
     NX_LOOP_WANT_CANCEL_ACCEPT = 64,
     NX_LOOP_WANT_SHUTDOWN = 128,
-    NX_LOOP_WANT_CLOSE = 256
+    NX_LOOP_WANT_CLOSE = 256,
+    NX_LOOP_WANT_POLL_WRITABLE = 512, /**< foreign descriptors: beside POLL, which is readable */
+    NX_LOOP_WANT_CANCEL_POLL_WRITABLE = 1024
 };
 
 /** One slot; 32 bytes, so that two share a cache line. */
@@ -176,6 +180,12 @@ void nx_mailbox_completed(struct nx_loop *loop, uint32_t slot);
 
 /** A ring of another loop's mailbox failed: rings it by its other bell. */
 void nx_mailbox_lost(struct nx_loop *loop, const struct nx_uring_tag *tag);
+
+/** Puts the watch of the foreign descriptor in `slot` to the ring. */
+void nx_poll_put(struct nx_loop *loop, uint32_t slot, bool is_writable);
+
+/** The foreign descriptor in `slot` is ready. */
+void nx_poll_completed(struct nx_loop *loop, uint32_t slot, const struct nx_uring_done *done);
 
 /** A completion of a signal descriptor's read. */
 void nx_signal_completed(struct nx_loop *loop, uint32_t slot, const struct nx_uring_done *done);

@@ -1,6 +1,6 @@
 /* uring.h - the one wrapper around the kernel's ring; everything else in engine/io submits and reaps through it.
  *
- * Layer:   engine/io, private: only loop_uring, stream_uring, listener_uring, mailbox and signal include it
+ * Layer:   engine/io, private: only loop_uring, stream_uring, listener_uring, poll_uring, mailbox and signal include it
  * Threads: the loop's own
  * Limits:  slots in 24 bits; liburing 2.3 and Linux 6.1 features only
  * Idiom:   every operation carries a tag {kind, slot, generation} that comes back with its completion. Buffers are
@@ -39,7 +39,7 @@ enum nx_uring_kind {
     NX_URING_ACCEPT, /**< multishot */
     NX_URING_SHUTDOWN,
     NX_URING_WAKE,     /**< the loop's own descriptor for wake-ups from other threads */
-    NX_URING_SIGNAL,   /**< a signal descriptor is readable */
+    NX_URING_SIGNAL,   /**< a signal or foreign descriptor is readable */
     NX_URING_MAIL,     /**< a doorbell from another ring */
     NX_URING_MAIL_LOST /**< a doorbell that did not reach the other ring */
 };
