@@ -20,9 +20,9 @@ enum {
     STORE_CACHE_KIB = 65536, /**< page cache of the writer */
     STORE_READ_CACHE_KIB = 16384, /**< page cache of each reader */
     STORE_WAL_CHECKPOINT_PAGES =
-        16384, /**< log pages (64 MiB) that start a checkpoint: its flush of the database holds up commits for 0.1 s */
+        16384, /**< log pages (64 MiB) that start a checkpoint: each one holds up commits for some 10 ms */
     STORE_WAL_TRUNCATE_PAGES =
-        32768,                      /**< log pages (128 MiB) above which a checkpoint also empties the log */
+        131072, /**< log pages (512 MiB), grown while a reader held them, above which the file is cut to nothing */
     STORE_CHECKPOINT_BUSY_MS = 100, /**< how long emptying the log may wait for readers */
     STORE_LOGINS_MAX =
         1000, /**< logins of one user; the oldest end with a new one, and all that have expired */

@@ -44,7 +44,7 @@ struct read_job {
 struct keep_job {
     struct nx_job job;
     struct sqlite_store *store;
-    enum { KEEP_SWEEP, KEEP_TRUNCATE } kind;
+    enum { KEEP_SWEEP, KEEP_RESTART } kind;
     int64_t now_ms;
     bool is_out;
     bool has_more;
@@ -151,13 +151,12 @@ static void keep_run(struct nx_job *base)
         return;
     }
     /* On the writer's own thread: from another one it would never find a gap between two commits. Nearly all of the log
-     * is written back already. */
+     * is written back already; with the rest the next commit begins the log again at its start. The file keeps its
+     * length: freeing its blocks and taking new ones would hold up commits far longer than writing over them. */
+    const bool is_huge = store->wal_pages >= STORE_WAL_TRUNCATE_PAGES;
     sqlite3_busy_timeout(store->write.db, STORE_CHECKPOINT_BUSY_MS);
-    int left = 0;
-    if (sqlite3_wal_checkpoint_v2(store->write.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL) ==
-        SQLITE_OK) {
-        store->wal_pages = 0;
-    }
+    sqlite3_wal_checkpoint_v2(store->write.db, NULL,
+                              is_huge ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     sqlite3_busy_timeout(store->write.db, STORE_BUSY_MS);
 }
 
@@ -172,9 +171,10 @@ static void keep_done(struct nx_job *base)
     struct keep_job *job = NX_LIST_ITEM(base, struct keep_job, job);
     struct sqlite_store *store = job->store;
     job->is_out = false;
-    if (job->kind == KEEP_TRUNCATE) {
-        store->checkpointed_pages = 0;
-    } else if (!job->has_more) {
+    if (job->kind == KEEP_RESTART) {
+        return;
+    }
+    if (!job->has_more) {
         store->sweep_due_ms = job->now_ms + STORE_NONCE_SWEEP_MS;
     } else if (store->base.stats.waiting == 0 && !store->is_closing) {
         submit_keep(store, job->now_ms);
@@ -187,10 +187,8 @@ static void checkpoint_done(struct nx_job *base)
     struct sqlite_store *store = job->store;
     job->is_out = false;
     store->checkpointed_pages = job->wal_pages;
-    const bool is_large = job->wal_pages >= STORE_WAL_TRUNCATE_PAGES;
-    const bool is_idle = store->base.stats.waiting == 0 && job->wal_pages >= STORE_WAL_CHECKPOINT_PAGES;
-    if ((is_large || is_idle) && !store->keep.is_out && !store->is_closing) {
-        store->keep.kind = KEEP_TRUNCATE;
+    if (!store->keep.is_out && !store->is_closing) {
+        store->keep.kind = KEEP_RESTART;
         submit_keep(store, 0);
     }
 }

@@ -35,7 +35,7 @@ enum nx_err store_sqlite_sql_open(struct store_sqlite_connection *c, const char 
     snprintf(pragmas, sizeof pragmas, "PRAGMA cache_size = -%d; PRAGMA temp_store = MEMORY; %s", cache_kib,
              is_writer
                  ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                   " PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
+                   " PRAGMA foreign_keys = ON;"
                  : "PRAGMA query_only = ON;");
     if (sqlite3_exec(c->db, pragmas, NULL, NULL, NULL) != SQLITE_OK) {
         return refuse(c, path, "cannot use the database", why);
