@@ -44,9 +44,11 @@ enum ctl_question_kind {
     CTL_ASK_GUILD_CREATE, /**< with @everyone role, first channel and owner membership */
     CTL_ASK_GUILD_UPDATE,
     CTL_ASK_GUILD_DELETE,
-    CTL_ASK_ROLE_PUT, /**< insert or replace */
+    CTL_ASK_ROLE_PUT,   /**< insert or replace */
+    CTL_ASK_ROLES_MOVE, /**< new positions, of all rows or of none */
     CTL_ASK_ROLE_DELETE,
-    CTL_ASK_CHANNEL_PUT, /**< insert or replace (last_seq and last_message_id are never touched by it) */
+    CTL_ASK_CHANNEL_PUT, /**< insert or replace, with all its overwrites if wanted (last_seq and last_message_id are never touched by it) */
+    CTL_ASK_CHANNELS_MOVE, /**< new positions and categories, of all rows or of none */
     CTL_ASK_CHANNEL_DELETE,
     CTL_ASK_OVERWRITE_PUT,
     CTL_ASK_OVERWRITE_DELETE,
@@ -136,6 +138,13 @@ struct ctl_overwrite_row {
     uint8_t type;       /**< 0 role, 1 member */
     uint64_t allow;
     uint64_t deny;
+};
+
+/** Where a role or channel is among the others. */
+struct ctl_position_row {
+    uint64_t id;
+    uint64_t parent_id; /**< channels: category, 0 none */
+    uint32_t position;
 };
 
 struct ctl_member_row {
@@ -252,7 +261,25 @@ struct ctl_question {
             uint64_t guild_id;
             uint64_t role_id;
         } role_delete;
-        struct ctl_channel_row channel_put;
+        struct {
+            struct ctl_channel_row channel_put;
+            struct {
+                bool is_given; /**< the channel's overwrites become exactly the rows; else they stay */
+                const struct ctl_overwrite_row
+                    *rows; /**< channel_id is that of channel_put, whatever it says here */
+                uint32_t rows_count;
+            } channel_overwrites;
+        };
+        struct {
+            uint64_t guild_id;
+            const struct ctl_position_row *rows;
+            uint32_t rows_count;
+        } channels_move; /**< NX_E_NOT_FOUND: a row is no channel of the guild; then none is moved */
+        struct {
+            uint64_t guild_id;
+            const struct ctl_position_row *rows;
+            uint32_t rows_count;
+        } roles_move; /**< NX_E_NOT_FOUND: a row is no role of the guild; then none is moved */
         struct {
             uint64_t guild_id;
             uint64_t channel_id;

@@ -237,17 +237,73 @@ static enum nx_err channel_delete(struct store_memory_data *data, const struct c
     return NX_OK;
 }
 
+static enum nx_err roles_move(struct store_memory_data *data, const struct ctl_question *q)
+{
+    for (uint32_t i = 0; i < q->roles_move.rows_count; i++) {
+        const struct ctl_role_row *role = store_memory_table_get(&data->roles, 0, q->roles_move.rows[i].id);
+        if (role == NULL || role->guild_id != q->roles_move.guild_id) {
+            return NX_E_NOT_FOUND;
+        }
+    }
+    for (uint32_t i = 0; i < q->roles_move.rows_count; i++) {
+        const struct ctl_position_row *row = &q->roles_move.rows[i];
+        ((struct ctl_role_row *)store_memory_table_get(&data->roles, 0, row->id))->position = row->position;
+    }
+    return NX_OK;
+}
+
+static enum nx_err channels_move(struct store_memory_data *data, const struct ctl_question *q)
+{
+    for (uint32_t i = 0; i < q->channels_move.rows_count; i++) {
+        const struct store_memory_channel *channel =
+            store_memory_table_get(&data->channels, 0, q->channels_move.rows[i].id);
+        if (channel == NULL || channel->row.guild_id != q->channels_move.guild_id) {
+            return NX_E_NOT_FOUND;
+        }
+    }
+    for (uint32_t i = 0; i < q->channels_move.rows_count; i++) {
+        const struct ctl_position_row *row = &q->channels_move.rows[i];
+        struct store_memory_channel *channel = store_memory_table_get(&data->channels, 0, row->id);
+        channel->row.position = row->position;
+        channel->row.parent_id = row->parent_id;
+    }
+    return NX_OK;
+}
+
+static void put_overwrite(struct store_memory_data *data, uint64_t channel_id,
+                          const struct ctl_overwrite_row *wish)
+{
+    struct ctl_overwrite_row *row = store_memory_table_get(&data->overwrites, channel_id, wish->target_id);
+    if (row == NULL) {
+        row = store_memory_table_add(&data->overwrites, channel_id, wish->target_id, sizeof *row);
+    }
+    *row = *wish;
+    row->channel_id = channel_id;
+}
+
 static enum nx_err overwrite_put(struct store_memory_data *data, const struct ctl_overwrite_row *wish)
 {
     if (store_memory_table_get(&data->channels, 0, wish->channel_id) == NULL) {
         return NX_E_NOT_FOUND;
     }
-    struct ctl_overwrite_row *row =
-        store_memory_table_get(&data->overwrites, wish->channel_id, wish->target_id);
-    if (row == NULL) {
-        row = store_memory_table_add(&data->overwrites, wish->channel_id, wish->target_id, sizeof *row);
+    put_overwrite(data, wish->channel_id, wish);
+    return NX_OK;
+}
+
+static enum nx_err channel_put(struct store_memory_data *data, const struct ctl_question *q)
+{
+    const uint64_t id = q->channel_put.id;
+    const enum nx_err err = may_put_channel(data, &q->channel_put);
+    if (err != NX_OK) {
+        return err;
     }
-    *row = *wish;
+    put_channel(data, &q->channel_put);
+    if (q->channel_overwrites.is_given) {
+        store_memory_table_drop_all(&data->overwrites, id);
+        for (uint32_t i = 0; i < q->channel_overwrites.rows_count; i++) {
+            put_overwrite(data, id, &q->channel_overwrites.rows[i]);
+        }
+    }
     return NX_OK;
 }
 
@@ -330,14 +386,14 @@ enum nx_err store_memory_community(struct store_memory_data *data, const struct 
             put_role(data, &question->role_put);
         }
         return err;
+    case CTL_ASK_ROLES_MOVE:
+        return roles_move(data, question);
     case CTL_ASK_ROLE_DELETE:
         return role_delete(data, question);
     case CTL_ASK_CHANNEL_PUT:
-        err = may_put_channel(data, &question->channel_put);
-        if (err == NX_OK) {
-            put_channel(data, &question->channel_put);
-        }
-        return err;
+        return channel_put(data, question);
+    case CTL_ASK_CHANNELS_MOVE:
+        return channels_move(data, question);
     case CTL_ASK_CHANNEL_DELETE:
         return channel_delete(data, question);
     case CTL_ASK_OVERWRITE_PUT:

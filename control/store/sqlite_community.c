@@ -147,11 +147,49 @@ static enum nx_err channel_delete(struct store_sqlite_connection *c, const struc
     return err;
 }
 
-static enum nx_err overwrite_put(struct store_sqlite_connection *c, const struct ctl_question *q)
+static enum nx_err roles_move(struct store_sqlite_connection *c, const struct ctl_question *q)
 {
-    const struct ctl_overwrite_row *row = &q->overwrite_put;
-    return STORE_SQL_WRITE(c, OVERWRITE_PUT, STORE_SQL_INT(row->channel_id), STORE_SQL_INT(row->target_id),
+    enum nx_err err = NX_OK;
+    for (uint32_t i = 0; i < q->roles_move.rows_count && err == NX_OK; i++) {
+        const struct ctl_position_row *row = &q->roles_move.rows[i];
+        err = STORE_SQL_WRITE(c, ROLE_MOVE, STORE_SQL_INT(row->position), STORE_SQL_INT(row->id),
+                              STORE_SQL_INT(q->roles_move.guild_id));
+        err = err == NX_OK ? store_sqlite_sql_changed(c) : err;
+    }
+    return err;
+}
+
+static enum nx_err channels_move(struct store_sqlite_connection *c, const struct ctl_question *q)
+{
+    enum nx_err err = NX_OK;
+    for (uint32_t i = 0; i < q->channels_move.rows_count && err == NX_OK; i++) {
+        const struct ctl_position_row *row = &q->channels_move.rows[i];
+        err = STORE_SQL_WRITE(c, CHANNEL_MOVE, STORE_SQL_INT(row->position), STORE_SQL_INT(row->parent_id),
+                              STORE_SQL_INT(row->id), STORE_SQL_INT(q->channels_move.guild_id));
+        err = err == NX_OK ? store_sqlite_sql_changed(c) : err;
+    }
+    return err;
+}
+
+static enum nx_err put_overwrite(struct store_sqlite_connection *c, uint64_t channel_id,
+                                 const struct ctl_overwrite_row *row)
+{
+    return STORE_SQL_WRITE(c, OVERWRITE_PUT, STORE_SQL_INT(channel_id), STORE_SQL_INT(row->target_id),
                            STORE_SQL_INT(row->type), STORE_SQL_INT(row->allow), STORE_SQL_INT(row->deny));
+}
+
+static enum nx_err channel_put(struct store_sqlite_connection *c, const struct ctl_question *q)
+{
+    const uint64_t id = q->channel_put.id;
+    enum nx_err err = put_channel(c, &q->channel_put);
+    if (err != NX_OK || !q->channel_overwrites.is_given) {
+        return err;
+    }
+    err = STORE_SQL_WRITE(c, OVERWRITES_DELETE, STORE_SQL_INT(id));
+    for (uint32_t i = 0; i < q->channel_overwrites.rows_count && err == NX_OK; i++) {
+        err = put_overwrite(c, id, &q->channel_overwrites.rows[i]);
+    }
+    return err;
 }
 
 static enum nx_err overwrite_delete(struct store_sqlite_connection *c, const struct ctl_question *q)
@@ -236,14 +274,18 @@ enum nx_err store_sqlite_community(struct store_sqlite_connection *c, const stru
         return guild_delete(c, question);
     case CTL_ASK_ROLE_PUT:
         return put_role(c, &question->role_put);
+    case CTL_ASK_ROLES_MOVE:
+        return roles_move(c, question);
     case CTL_ASK_ROLE_DELETE:
         return role_delete(c, question);
     case CTL_ASK_CHANNEL_PUT:
-        return put_channel(c, &question->channel_put);
+        return channel_put(c, question);
+    case CTL_ASK_CHANNELS_MOVE:
+        return channels_move(c, question);
     case CTL_ASK_CHANNEL_DELETE:
         return channel_delete(c, question);
     case CTL_ASK_OVERWRITE_PUT:
-        return overwrite_put(c, question);
+        return put_overwrite(c, question->overwrite_put.channel_id, &question->overwrite_put);
     case CTL_ASK_OVERWRITE_DELETE:
         return overwrite_delete(c, question);
     case CTL_ASK_MEMBER_ADD:

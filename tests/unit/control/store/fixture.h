@@ -121,7 +121,7 @@ static inline void fill_hash(uint8_t hash[CTL_HASH_SIZE], uint8_t value)
 
 struct seen {
     uint64_t users, guilds, roles, channels, overwrites, members, member_roles, last_seq, last_message_id;
-    uint64_t timeout, permissions, allow, parent;
+    uint64_t timeout, permissions, allow, parent, channel_position, role_position;
     bool is_ordered;
 };
 
@@ -144,6 +144,7 @@ static inline void see_role(void *context, const struct ctl_role_row *row)
     seen->roles++;
     seen->is_ordered = seen->is_ordered && seen->guilds > 0;
     seen->permissions ^= row->permissions;
+    seen->role_position += row->position;
 }
 
 static inline void see_channel(void *context, const struct ctl_channel_row *row)
@@ -153,6 +154,7 @@ static inline void see_channel(void *context, const struct ctl_channel_row *row)
     seen->last_seq += row->last_seq;
     seen->last_message_id += row->last_message_id;
     seen->parent += row->parent_id;
+    seen->channel_position += row->position;
 }
 
 static inline void see_overwrite(void *context, const struct ctl_overwrite_row *row)

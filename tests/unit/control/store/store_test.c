@@ -271,6 +271,57 @@ static void channels_keep_their_messages_when_changed(struct fixture *f)
     CHECK(f->answer.list.rows_count == 0, "read states go with the channel");
 }
 
+static void positions_move_all_or_none(struct fixture *f)
+{
+    make_world(f);
+    make_guild(f, 7, BOB, 70);
+    ASK(f, NX_OK, .kind = CTL_ASK_ROLE_PUT, .role_put = {.id = 300, .guild_id = GUILD});
+    ASK(f, NX_OK, .kind = CTL_ASK_ROLE_PUT, .role_put = {.id = 301, .guild_id = 7});
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = {.id = 50, .guild_id = GUILD, .type = 4});
+    const struct ctl_position_row channels[] = {{.id = 50, .position = 4},
+                                                {.id = CHANNEL, .parent_id = 50, .position = 8},
+                                                {.id = 70, .position = 16}};
+    const struct ctl_position_row roles[] = {{.id = 300, .position = 5}, {.id = 301, .position = 6}};
+    ASK(f, NX_E_NOT_FOUND, .kind = CTL_ASK_CHANNELS_MOVE,
+        .channels_move = {.guild_id = GUILD, .rows = channels, .rows_count = 3});
+    ASK(f, NX_E_NOT_FOUND, .kind = CTL_ASK_ROLES_MOVE,
+        .roles_move = {.guild_id = GUILD, .rows = roles, .rows_count = 2});
+    struct seen seen = load(f);
+    CHECK(seen.channel_position == 0 && seen.role_position == 0 && seen.parent == 0, "a foreign one: none");
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNELS_MOVE,
+        .channels_move = {.guild_id = GUILD, .rows = channels, .rows_count = 2});
+    ASK(f, NX_OK, .kind = CTL_ASK_ROLES_MOVE,
+        .roles_move = {.guild_id = GUILD, .rows = roles, .rows_count = 1});
+    seen = load(f);
+    CHECK(seen.channel_position == 12 && seen.role_position == 5 && seen.parent == 50, "all");
+    CHECK(seen.channels == 3 && seen.roles == 4, "nothing was made");
+}
+
+static void a_channel_comes_with_its_overwrites(struct fixture *f)
+{
+    make_world(f);
+    make_guild(f, 7, BOB, 70);
+    const struct ctl_channel_row made = {.id = 50, .guild_id = GUILD, .name = text("made")};
+    const struct ctl_overwrite_row two[] = {{.target_id = GUILD, .allow = 1},
+                                            {.target_id = BOB, .type = 1, .allow = 2}};
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = made,
+        .channel_overwrites = {.is_given = true, .rows = two, .rows_count = 2});
+    struct seen seen = load(f);
+    CHECK(seen.channels == 3 && seen.overwrites == 2 && seen.allow == 3, "made with both");
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = made);
+    CHECK(load(f).overwrites == 2, "a put without overwrites leaves them");
+    const struct ctl_overwrite_row one = {.target_id = ALICE, .type = 1, .allow = 8};
+    ASK(f, NX_E_CONFLICT, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = {.id = 50, .guild_id = 7},
+        .channel_overwrites = {.is_given = true, .rows = &one, .rows_count = 1});
+    CHECK(load(f).allow == 3, "refused whole");
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = made,
+        .channel_overwrites = {.is_given = true, .rows = &one, .rows_count = 1});
+    seen = load(f);
+    CHECK(seen.overwrites == 1 && seen.allow == 8, "replaced");
+    ASK(f, NX_OK, .kind = CTL_ASK_CHANNEL_PUT, .channel_put = made, .channel_overwrites.is_given = true);
+    CHECK(load(f).overwrites == 0, "an empty set takes all away");
+}
+
 static void guild_delete_takes_everything(struct fixture *f)
 {
     make_world(f);
@@ -778,6 +829,8 @@ ON_EVERY_STORE(logins_do_not_pile_up)
 ON_EVERY_STORE(user_create_is_whole_or_nothing)
 ON_EVERY_STORE(guilds_have_roles_channels_and_overwrites)
 ON_EVERY_STORE(channels_keep_their_messages_when_changed)
+ON_EVERY_STORE(positions_move_all_or_none)
+ON_EVERY_STORE(a_channel_comes_with_its_overwrites)
 ON_EVERY_STORE(guild_delete_takes_everything)
 ON_EVERY_STORE(members_join_change_and_leave)
 ON_EVERY_STORE(bans_remove_and_keep_out)
