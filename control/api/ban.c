@@ -7,6 +7,9 @@
 #include "engine/base/text.h"
 #include "engine/perm/hierarchy.h"
 
+_Static_assert(CTL_QUESTION_ROWS_MAX *(sizeof(struct ctl_ban_row) + CTL_REASON_MAX * 4) <= API_ROWS_SIZE,
+               "a page of bans with the longest reasons fits into a request's arena");
+
 static void write_ban(struct api_request *r, struct nx_json_out *out, const struct ctl_ban_row *row)
 {
     nx_json_out_object(out);

@@ -109,7 +109,7 @@ static bool edit_of(struct api_request *r, struct edit *edit, const struct ctl_m
 
 static enum api_next ask_update(struct api_request *r, const struct edit *edit)
 {
-    if (!ctl_guild_has_roleset_room(ctl_directory_guild(&r->world->directory, edit->row.guild_id))) {
+    if (!ctl_guild_has_roleset_room(ctl_directory_guild(&r->world->directory, edit->row.guild_id), 1)) {
         return api_error(r, API_ERROR_ROLESETS_FULL);
     }
     if (!api_request_lock_member(r, edit->row.guild_id, edit->row.user_id)) {

@@ -1,5 +1,6 @@
 #include "control/api/error.h"
 #include "control/api/handler.h"
+#include "control/api/position.h"
 #include "control/core/account.h"
 #include "control/core/apply.h"
 #include "control/core/community.h"
@@ -209,76 +210,53 @@ enum api_next api_role_delete(struct api_request *r)
 
 /* ---- positions ---- */
 
-struct positions {
-    struct ctl_role_row *rows;
-    uint32_t rows_count;
-};
-
-static enum api_next positions_read(struct api_request *r, struct positions *positions)
+static bool check_position(struct api_request *r, const struct api_position *given,
+                           struct ctl_position_row *row)
 {
     const struct ctl_guild *guild = ctl_directory_guild(&r->world->directory, r->ids[0]);
-    const struct ctl_member *actor = ctl_guild_member(guild, r->subject.user_id);
     const bool is_owner = guild->owner_id == r->subject.user_id;
-    const int32_t top = ctl_guild_top(actor);
-    const size_t count = nx_json_count(r->root);
-    if (r->root.kind != NX_JSON_ARRAY || count == 0 || count > PERM_ROLES_PER_GUILD_MAX) {
-        return api_error_field(r, "_list", NX_JSON_FAULT_LIST, 1, PERM_ROLES_PER_GUILD_MAX);
+    const int32_t top = ctl_guild_top(ctl_guild_member(guild, r->subject.user_id));
+    const int32_t index = ctl_guild_role_index(guild, given->id);
+    if (index < 0) {
+        (void)api_error(r, API_ERROR_UNKNOWN_ROLE);
+        return false;
     }
-    positions->rows = nx_arena_take(&r->arena, count * sizeof(*positions->rows), 8);
-    if (positions->rows == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
+    if (!given->has_position || (given->position == 0) != (given->id == guild->id)) {
+        (void)api_error_field(r, "position", NX_JSON_FAULT_NUMBER_RANGE, 1, 10000);
+        return false;
     }
-    struct nx_json_walk walk = nx_json_walk(r->root);
-    struct nx_json value, member;
-    while (nx_json_array_next(&walk, &value)) {
-        uint64_t id = 0;
-        uint64_t position = 0;
-        const bool has_id = nx_json_find(value, "id", &member) && nx_json_id(member, &id) == NX_OK;
-        const int32_t index = has_id ? ctl_guild_role_index(guild, id) : -1;
-        if (index < 0) {
-            return api_error(r, API_ERROR_UNKNOWN_ROLE);
-        }
-        if (!nx_json_find(value, "position", &member) || nx_json_u64(member, &position) != NX_OK ||
-            position > 10000 || (position == 0) != (id == guild->id)) {
-            return api_error_field(r, "position", NX_JSON_FAULT_NUMBER_RANGE, 1, 10000);
-        }
-        if (!perm_outranks(top, is_owner, guild->perm_roles[index].position, false) ||
-            !perm_outranks(top, is_owner, (int32_t)position, false)) {
-            return api_error(r, API_ERROR_MISSING_PERMISSIONS);
-        }
-        struct ctl_role_row *row = &positions->rows[positions->rows_count++];
-        *row = ctl_community_role_row(guild, (uint32_t)index);
-        row->position = (uint32_t)position;
-        if (nx_arena_copy(&r->arena, row->name, &row->name) != NX_OK) {
-            return api_error(r, API_ERROR_INTERNAL);
-        }
+    if (!perm_outranks(top, is_owner, guild->perm_roles[index].position, false) ||
+        !perm_outranks(top, is_owner, (int32_t)given->position, false)) {
+        (void)api_error(r, API_ERROR_MISSING_PERMISSIONS);
+        return false;
     }
-    if (!api_request_lock(r, guild->id)) {
-        return API_DONE;
-    }
-    r->question.role_put = positions->rows[0];
-    return api_request_ask(r, CTL_ASK_ROLE_PUT, 1);
+    row->position = (uint32_t)given->position;
+    return true;
 }
 
 enum api_next api_role_positions(struct api_request *r)
 {
-    struct positions *positions = api_request_state(r, sizeof(*positions));
+    struct api_positions *positions = api_request_state(r, sizeof(*positions));
     if (positions == NULL) {
         return api_error(r, API_ERROR_INTERNAL);
     }
     if (r->step == 0) {
-        return positions_read(r, positions);
+        if (!api_position_read(r, PERM_ROLES_PER_GUILD_MAX, check_position, positions) ||
+            !api_request_lock(r, r->ids[0])) {
+            return API_DONE;
+        }
+        r->question.roles_move.guild_id = r->ids[0];
+        r->question.roles_move.rows = positions->rows;
+        r->question.roles_move.rows_count = positions->rows_count;
+        return api_request_ask(r, CTL_ASK_ROLES_MOVE, 1);
     }
     if (r->answer->verdict != NX_OK) {
         return api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_ROLE);
     }
-    if (ctl_apply_role(r->world, &positions->rows[r->step - 1]) != NX_OK) {
-        return api_error(r, API_ERROR_INTERNAL);
+    struct ctl_guild *guild = ctl_directory_guild(&r->world->directory, r->ids[0]);
+    if (guild == NULL) {
+        return api_error(r, API_ERROR_UNKNOWN_GUILD);
     }
-    if (r->step < positions->rows_count) {
-        r->question.role_put = positions->rows[r->step];
-        return api_request_ask(r, CTL_ASK_ROLE_PUT, r->step + 1);
-    }
-    const struct ctl_guild *guild = ctl_directory_guild(&r->world->directory, r->ids[0]);
-    return guild == NULL ? api_error(r, API_ERROR_UNKNOWN_GUILD) : answer_list(r, guild);
+    ctl_apply_roles_moved(r->world, guild, positions->rows, positions->rows_count);
+    return answer_list(r, guild);
 }

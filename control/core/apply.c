@@ -4,118 +4,7 @@
 #include "control/core/event.h"
 #include "control/core/guild.h"
 #include "control/core/presence.h"
-#include "engine/base/assert.h"
-
-enum { WORDS_MAX = PERM_BITMAP_WORDS(PERM_ROLESETS_PER_GUILD_MAX) };
-
-/* ---- who may view what, before and after a change ---- */
-
-/* Channels of a guild that one member may view, by index. */
-struct views {
-    uint64_t bits[(CTL_CHANNELS_PER_GUILD_MAX + 63) / 64];
-};
-
-static struct views views_of(struct ctl_guild *guild, const struct ctl_member *member)
-{
-    struct views views = {.bits = {0}};
-    for (uint32_t i = 0; i < guild->channels_count; i++) {
-        if (ctl_guild_may_view(member, guild->channels[i])) {
-            views.bits[i / 64] |= UINT64_C(1) << (i % 64);
-        }
-    }
-    return views;
-}
-
-static void tell_channel(struct ctl_world *world, const struct ctl_user *user,
-                         const struct ctl_channel *channel, bool appears)
-{
-    struct nx_writer w = ctl_event_scratch(world);
-    struct nx_json_out out = ctl_event_begin(&w, appears ? "CHANNEL_CREATE" : "CHANNEL_DELETE");
-    ctl_object_channel(&out, channel);
-    ctl_event_send_user(world, user, &w, &out, CTL_INTENT_GUILDS);
-}
-
-static void tell_views(struct ctl_world *world, const struct ctl_member *member, const struct views *before)
-{
-    struct ctl_guild *guild = member->guild;
-    if (member->user->sessions == NULL) {
-        return;
-    }
-    const struct views after = views_of(guild, member);
-    for (uint32_t i = 0; i < guild->channels_count; i++) {
-        const bool could = (before->bits[i / 64] >> (i % 64) & 1) != 0;
-        const bool can = (after.bits[i / 64] >> (i % 64) & 1) != 0;
-        if (could != can) {
-            tell_channel(world, member->user, guild->channels[i], can);
-        }
-    }
-}
-
-/* Brings every bitmap up to date while somebody listens, so that what changes afterwards can be told apart. */
-static void views_before(struct ctl_world *world, struct ctl_guild *guild)
-{
-    for (uint32_t i = 0; i < guild->channels_count && guild->links != 0; i++) {
-        (void)ctl_guild_view_refresh(&world->memory, guild->channels[i]);
-    }
-}
-
-/* After a change that left every member's role set id alone: new bitmap to the links, channels that appear or vanish to
- * those for whom they do. */
-static void channel_changed(struct ctl_world *world, struct ctl_channel *channel)
-{
-    struct ctl_guild *guild = channel->guild;
-    uint64_t old_words[WORDS_MAX] = {0};
-    const uint32_t old_count = channel->view_words_count;
-    if (guild->links == 0 || channel->view_is_fresh) {
-        return;
-    }
-    NX_ASSERT(old_count <= WORDS_MAX);
-    if (old_count != 0) {
-        memcpy(old_words, channel->view_words, old_count * sizeof(*old_words));
-    }
-    ctl_event_channel_state(world, channel);
-    uint64_t new_words[WORDS_MAX] = {0};
-    if (channel->view_words_count != 0) {
-        memcpy(new_words, channel->view_words, channel->view_words_count * sizeof(*new_words));
-    }
-    if (memcmp(old_words, new_words, sizeof(old_words)) == 0) {
-        return;
-    }
-    const struct perm_bitmap before = {.words = old_words, .words_count = WORDS_MAX};
-    const struct perm_bitmap after = {.words = new_words, .words_count = WORDS_MAX};
-    for (uint32_t i = 0; i < guild->members.count; i++) {
-        const struct ctl_member *member = guild->members.entries[i].item;
-        const bool could = perm_bitmap_get(&before, member->roleset);
-        const bool can = perm_bitmap_get(&after, member->roleset);
-        if (could != can && member->user->sessions != NULL) {
-            tell_channel(world, member->user, channel, can);
-        }
-    }
-}
-
-static void channels_changed(struct ctl_world *world, struct ctl_guild *guild)
-{
-    for (uint32_t i = 0; i < guild->channels_count; i++) {
-        channel_changed(world, guild->channels[i]);
-    }
-}
-
-/* Tells the shards which role set a member has now. */
-static void tell_roleset(struct ctl_world *world, const struct ctl_member *member)
-{
-    struct ctl_guild *guild = member->guild;
-    if (guild->links == 0) {
-        return;
-    }
-    if (perm_roleset_get(&guild->rolesets, member->roleset)->holders == 1) {
-        ctl_event_roleset_view(world, guild, member->roleset);
-    }
-    const struct nx_bus_member_roleset message = {
-        .guild_id = guild->id, .user_id = member->user->id, .roleset = member->roleset};
-    for (uint64_t links = ctl_session_registry_links(member->user); links != 0; links &= links - 1) {
-        world->sink.member_roleset(world->sink.context, (uint32_t)__builtin_ctzll(links), &message);
-    }
-}
+#include "control/core/viewers.h"
 
 static uint8_t member_kind(const struct ctl_guild *guild)
 {
@@ -182,7 +71,7 @@ static void joined(struct ctl_world *world, struct ctl_member *member)
     for (uint64_t links = crossed ? guild->links : fresh; links != 0; links &= links - 1) {
         ctl_event_guild_state(world, (uint32_t)__builtin_ctzll(links), guild);
     }
-    tell_roleset(world, member);
+    ctl_viewers_tell_roleset(world, member);
     if (member->user->sessions != NULL) {
         uint64_t intents = 0;
         for (const struct ctl_session *s = member->user->sessions; s != NULL; s = s->next) {
@@ -216,19 +105,19 @@ enum nx_err ctl_apply_guild_updated(struct ctl_world *world, const struct ctl_gu
     if (guild == NULL) {
         return NX_OK;
     }
-    views_before(world, guild);
+    ctl_viewers_refresh(world, guild);
     struct ctl_member *two[2] = {ctl_guild_member(guild, guild->owner_id),
                                  ctl_guild_member(guild, row->owner_id)};
-    struct views before[2];
+    struct ctl_viewers before[2];
     for (int i = 0; i < 2; i++) {
-        before[i] = two[i] == NULL ? (struct views){.bits = {0}} : views_of(guild, two[i]);
+        before[i] = two[i] == NULL ? (struct ctl_viewers){.bits = {0}} : ctl_viewers_of(guild, two[i]);
     }
     const bool is_handed_over = guild->owner_id != row->owner_id;
     const enum nx_err err = ctl_directory_load_guild(&world->directory, row);
     for (int i = 0; i < 2 && is_handed_over && err == NX_OK; i++) {
         if (two[i] != NULL) {
-            tell_roleset(world, two[i]);
-            tell_views(world, two[i], &before[i]);
+            ctl_viewers_tell_roleset(world, two[i]);
+            ctl_viewers_tell(world, two[i], &before[i]);
         }
     }
     struct nx_writer w = ctl_event_scratch(world);
@@ -287,14 +176,26 @@ enum nx_err ctl_apply_role(struct ctl_world *world, const struct ctl_role_row *r
         return NX_OK;
     }
     const bool is_new = ctl_guild_role_index(guild, row->id) < 0;
-    views_before(world, guild);
+    ctl_viewers_refresh(world, guild);
     const enum nx_err err = ctl_directory_load_role(&world->directory, row);
     if (err == NX_OK) {
-        channels_changed(world, guild);
+        ctl_viewers_roles_changed(world, guild);
         tell_role(world, guild, is_new ? "GUILD_ROLE_CREATE" : "GUILD_ROLE_UPDATE",
                   (uint32_t)ctl_guild_role_index(guild, row->id));
     }
     return err;
+}
+
+void ctl_apply_roles_moved(struct ctl_world *world, struct ctl_guild *guild,
+                           const struct ctl_position_row *rows, uint32_t rows_count)
+{
+    for (uint32_t i = 0; i < rows_count; i++) {
+        const int32_t index = ctl_guild_role_index(guild, rows[i].id);
+        if (index >= 0) {
+            guild->perm_roles[index].position = (int32_t)rows[i].position;
+            tell_role(world, guild, "GUILD_ROLE_UPDATE", (uint32_t)index);
+        }
+    }
 }
 
 enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct ctl_guild *guild, uint64_t role_id)
@@ -304,7 +205,7 @@ enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct ctl_guild *gu
         return NX_OK;
     }
     /* First the role means nothing any more, with all role set ids as they are; then it goes, which changes no right. */
-    views_before(world, guild);
+    ctl_viewers_refresh(world, guild);
     struct ctl_role_row row = ctl_community_role_row(guild, (uint32_t)index);
     row.permissions = 0;
     enum nx_err err = ctl_directory_load_role(&world->directory, &row);
@@ -314,7 +215,7 @@ enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct ctl_guild *gu
     if (err != NX_OK) {
         return err;
     }
-    channels_changed(world, guild);
+    ctl_viewers_roles_changed(world, guild);
     err = ctl_directory_drop_role(&world->directory, guild, role_id);
     if (err != NX_OK) {
         return err;
@@ -325,7 +226,7 @@ enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct ctl_guild *gu
     for (uint32_t i = 0; i < guild->members.count && guild->links != 0; i++) {
         const struct ctl_member *member = guild->members.entries[i].item;
         if (member->user->sessions != NULL) {
-            tell_roleset(world, member);
+            ctl_viewers_tell_roleset(world, member);
         }
     }
     struct nx_writer w = ctl_event_scratch(world);
@@ -351,46 +252,37 @@ static void channel_event(struct ctl_world *world, const struct ctl_channel *cha
                    (struct nx_bus_event){.channel_id = channel->id, .intents = CTL_INTENT_GUILDS});
 }
 
-enum nx_err ctl_apply_channel(struct ctl_world *world, const struct ctl_channel_row *row)
+enum nx_err ctl_apply_channel(struct ctl_world *world, const struct ctl_channel_row *row,
+                              const struct ctl_overwrite_set *overwrites)
 {
     const bool is_new = ctl_directory_channel(&world->directory, row->id) == NULL;
     if (ctl_directory_guild(&world->directory, row->guild_id) == NULL) {
         return NX_OK;
     }
-    const enum nx_err err = ctl_directory_load_channel(&world->directory, row);
+    enum nx_err err = ctl_directory_load_channel(&world->directory, row);
     struct ctl_channel *channel = ctl_directory_channel(&world->directory, row->id);
-    if (err == NX_OK) {
+    if (err == NX_OK && overwrites != NULL) {
+        err = ctl_viewers_set_overwrites(world, channel, overwrites, is_new);
+    } else if (err == NX_OK) {
         ctl_event_channel_state(world, channel);
+    }
+    if (err == NX_OK) {
         channel_event(world, channel, is_new ? "CHANNEL_CREATE" : "CHANNEL_UPDATE");
     }
     return err;
 }
 
-enum nx_err ctl_apply_channel_created(struct ctl_world *world, const struct ctl_channel_row *row,
-                                      const struct ctl_overwrite_row *overwrites, uint32_t overwrites_count)
+void ctl_apply_channels_moved(struct ctl_world *world, const struct ctl_position_row *rows,
+                              uint32_t rows_count)
 {
-    struct ctl_guild *guild = ctl_directory_guild(&world->directory, row->guild_id);
-    if (guild == NULL) {
-        return NX_OK;
-    }
-    views_before(world, guild);
-    enum nx_err err = ctl_directory_load_channel(&world->directory, row);
-    for (uint32_t i = 0; i < overwrites_count && err == NX_OK; i++) {
-        err = ctl_directory_load_overwrite(&world->directory, &overwrites[i]);
-    }
-    if (err != NX_OK) {
-        return err;
-    }
-    struct ctl_channel *channel = ctl_directory_channel(&world->directory, row->id);
-    ctl_event_channel_state(world, channel);
-    for (uint32_t i = 0; i < overwrites_count; i++) {
-        const struct ctl_member *member = ctl_guild_member(guild, overwrites[i].target_id);
-        if (overwrites[i].type != 0 && member != NULL) {
-            tell_roleset(world, member);
+    for (uint32_t i = 0; i < rows_count; i++) {
+        struct ctl_channel *channel = ctl_directory_channel(&world->directory, rows[i].id);
+        if (channel != NULL) {
+            channel->position = rows[i].position;
+            channel->parent_id = rows[i].parent_id;
+            channel_event(world, channel, "CHANNEL_UPDATE");
         }
     }
-    channel_event(world, channel, "CHANNEL_CREATE");
-    return NX_OK;
 }
 
 void ctl_apply_channel_deleted(struct ctl_world *world, struct ctl_channel *channel)
@@ -404,47 +296,42 @@ void ctl_apply_channel_deleted(struct ctl_world *world, struct ctl_channel *chan
     }
 }
 
-/* An overwrite of one person changes the role set of that person and nobody else's rights; one of a role the reverse. */
+/* What the channel has, with one overwrite in another form or (NULL) without that of `target_id`. */
 static enum nx_err overwrite_changed(struct ctl_world *world, struct ctl_channel *channel,
-                                     const struct ctl_overwrite_row *row, uint64_t target_id, bool is_member)
+                                     const struct ctl_overwrite_row *row, uint64_t target_id)
 {
-    struct ctl_guild *guild = channel->guild;
-    struct ctl_member *member = is_member ? ctl_guild_member(guild, target_id) : NULL;
-    views_before(world, guild);
-    const struct views before = member == NULL ? (struct views){.bits = {0}} : views_of(guild, member);
-    const enum nx_err err = row != NULL ? ctl_directory_load_overwrite(&world->directory, row)
-                                        : ctl_directory_drop_overwrite(&world->directory, channel, target_id);
-    if (err != NX_OK) {
-        return err;
-    }
-    if (is_member) {
-        ctl_event_channel_state(world, channel);
-        if (member != NULL) {
-            tell_roleset(world, member);
-            tell_views(world, member, &before);
+    struct ctl_overwrite_row rows[PERM_OVERWRITES_PER_CHANNEL_MAX + 1];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < channel->overwrites_count; i++) {
+        const struct perm_overwrite *old = &channel->overwrites[i];
+        if (old->target_id != target_id) {
+            rows[count++] = (struct ctl_overwrite_row){.target_id = old->target_id,
+                                                       .type = old->target == PERM_TARGET_MEMBER,
+                                                       .allow = old->allow,
+                                                       .deny = old->deny};
         }
-    } else {
-        channel_changed(world, channel);
     }
-    channel_event(world, channel, "CHANNEL_UPDATE");
-    return NX_OK;
+    if (row != NULL) {
+        rows[count++] = *row;
+    }
+    const struct ctl_overwrite_set set = {.rows = rows, .rows_count = count};
+    const enum nx_err err = ctl_viewers_set_overwrites(world, channel, &set, false);
+    if (err == NX_OK) {
+        channel_event(world, channel, "CHANNEL_UPDATE");
+    }
+    return err;
 }
 
 enum nx_err ctl_apply_overwrite(struct ctl_world *world, const struct ctl_overwrite_row *row)
 {
     struct ctl_channel *channel = ctl_directory_channel(&world->directory, row->channel_id);
-    return channel == NULL ? NX_OK : overwrite_changed(world, channel, row, row->target_id, row->type != 0);
+    return channel == NULL ? NX_OK : overwrite_changed(world, channel, row, row->target_id);
 }
 
 enum nx_err ctl_apply_overwrite_deleted(struct ctl_world *world, struct ctl_channel *channel,
                                         uint64_t target_id)
 {
-    bool is_member = false;
-    for (uint32_t i = 0; i < channel->overwrites_count; i++) {
-        is_member = is_member || (channel->overwrites[i].target_id == target_id &&
-                                  channel->overwrites[i].target == PERM_TARGET_MEMBER);
-    }
-    return overwrite_changed(world, channel, NULL, target_id, is_member);
+    return overwrite_changed(world, channel, NULL, target_id);
 }
 
 /* ---- members ---- */
@@ -482,14 +369,14 @@ enum nx_err ctl_apply_member_updated(struct ctl_world *world, const struct ctl_m
         return NX_OK;
     }
     const uint32_t roleset = member->roleset;
-    const struct views before = views_of(guild, member);
+    const struct ctl_viewers before = ctl_viewers_of(guild, member);
     const enum nx_err err = ctl_directory_load_member(&world->directory, row);
     if (err != NX_OK) {
         return err;
     }
     if (member->roleset != roleset) {
-        tell_roleset(world, member);
-        tell_views(world, member, &before);
+        ctl_viewers_tell_roleset(world, member);
+        ctl_viewers_tell(world, member, &before);
     }
     tell_member_updated(world, member);
     return NX_OK;

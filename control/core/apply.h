@@ -32,17 +32,24 @@ void ctl_apply_guild_deleted(struct ctl_world *world, struct ctl_guild *guild);
 /** A role is new or changed; rights, then GUILD_ROLE_CREATE or _UPDATE. */
 NX_MUST_USE enum nx_err ctl_apply_role(struct ctl_world *world, const struct ctl_role_row *row);
 
+/** Roles of a guild have new positions; GUILD_ROLE_UPDATE of each. */
+void ctl_apply_roles_moved(struct ctl_world *world, struct ctl_guild *guild,
+                           const struct ctl_position_row *rows, uint32_t rows_count);
+
 /** A role is gone; rights, then GUILD_ROLE_DELETE. */
 NX_MUST_USE enum nx_err ctl_apply_role_deleted(struct ctl_world *world, struct ctl_guild *guild,
                                                uint64_t role_id);
 
-/** A channel is new or changed; CHANNEL_CREATE or _UPDATE. */
-NX_MUST_USE enum nx_err ctl_apply_channel(struct ctl_world *world, const struct ctl_channel_row *row);
+/**
+ * A channel is new or changed, together with all its overwrites unless they are NULL: nobody sees it between the two;
+ * rights, then CHANNEL_CREATE or _UPDATE.
+ */
+NX_MUST_USE enum nx_err ctl_apply_channel(struct ctl_world *world, const struct ctl_channel_row *row,
+                                          const struct ctl_overwrite_set *overwrites);
 
-/** A channel was created together with overwrites: nobody sees it before they hold; CHANNEL_CREATE. */
-NX_MUST_USE enum nx_err ctl_apply_channel_created(struct ctl_world *world, const struct ctl_channel_row *row,
-                                                  const struct ctl_overwrite_row *overwrites,
-                                                  uint32_t overwrites_count);
+/** Channels have new places; CHANNEL_UPDATE of each. */
+void ctl_apply_channels_moved(struct ctl_world *world, const struct ctl_position_row *rows,
+                              uint32_t rows_count);
 
 /** A channel is gone; CHANNEL_DELETE. */
 void ctl_apply_channel_deleted(struct ctl_world *world, struct ctl_channel *channel);

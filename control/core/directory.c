@@ -502,6 +502,38 @@ enum nx_err ctl_directory_drop_overwrite(struct ctl_directory *directory, struct
     return NX_OK;
 }
 
+const struct perm_overwrite *ctl_directory_overwrite(const struct ctl_channel *channel, uint64_t target_id)
+{
+    for (uint32_t i = 0; i < channel->overwrites_count; i++) {
+        if (channel->overwrites[i].target_id == target_id) {
+            return &channel->overwrites[i];
+        }
+    }
+    return NULL;
+}
+
+enum nx_err ctl_directory_set_overwrites(struct ctl_directory *directory, struct ctl_channel *channel,
+                                         const struct ctl_overwrite_set *set)
+{
+    enum nx_err err = NX_OK;
+    for (uint32_t i = channel->overwrites_count; i-- != 0 && err == NX_OK;) {
+        const uint64_t target_id = channel->overwrites[i].target_id;
+        uint32_t at = 0;
+        while (at < set->rows_count && set->rows[at].target_id != target_id) {
+            at++;
+        }
+        if (at == set->rows_count) {
+            err = ctl_directory_drop_overwrite(directory, channel, target_id); /* The last takes its place. */
+        }
+    }
+    for (uint32_t i = 0; i < set->rows_count && err == NX_OK; i++) {
+        struct ctl_overwrite_row row = set->rows[i];
+        row.channel_id = channel->id;
+        err = ctl_directory_load_overwrite(directory, &row);
+    }
+    return err;
+}
+
 enum nx_err ctl_directory_drop_role(struct ctl_directory *directory, struct ctl_guild *guild, uint64_t id)
 {
     const int32_t index = ctl_guild_role_index(guild, id);

@@ -76,6 +76,13 @@ struct ctl_channel {
     bool view_is_fresh;
 };
 
+/** All overwrites of a channel; their channel_id is not looked at. */
+struct ctl_overwrite_set {
+    const struct ctl_overwrite_row
+        *rows; /**< at most PERM_OVERWRITES_PER_CHANNEL_MAX, with different targets */
+    uint32_t rows_count;
+};
+
 /** A community. */
 struct ctl_guild {
     uint64_t id;
@@ -120,6 +127,9 @@ struct ctl_guild *ctl_directory_guild(const struct ctl_directory *directory, uin
 /** Finds by id; NULL when there is none. */
 struct ctl_channel *ctl_directory_channel(const struct ctl_directory *directory, uint64_t id);
 
+/** Returns the overwrite of `target_id` in the channel, borrowed until they change; NULL when there is none. */
+const struct perm_overwrite *ctl_directory_overwrite(const struct ctl_channel *channel, uint64_t target_id);
+
 /* Rows at start, and of later changes: each inserts or replaces. The store's loader calls them in its order: guilds before
  * what is in them, users before members. They return NX_OK; NX_E_NO_MEMORY; NX_E_NOT_FOUND when what a row belongs to is
  * not there; NX_E_FULL when a cap of the directory is reached. */
@@ -150,6 +160,10 @@ void ctl_directory_drop_channel(struct ctl_directory *directory, struct ctl_chan
 /** Removes the role `id`, not @everyone, from the guild, its members and its channels' overwrites. */
 NX_MUST_USE enum nx_err ctl_directory_drop_role(struct ctl_directory *directory, struct ctl_guild *guild,
                                                 uint64_t id);
+/** Makes the channel's overwrites exactly `set`. Returns what loading one does. */
+NX_MUST_USE enum nx_err ctl_directory_set_overwrites(struct ctl_directory *directory,
+                                                     struct ctl_channel *channel,
+                                                     const struct ctl_overwrite_set *set);
 /** Removes the overwrite of `target_id`; one that is not there is ignored. */
 NX_MUST_USE enum nx_err ctl_directory_drop_overwrite(struct ctl_directory *directory,
                                                      struct ctl_channel *channel, uint64_t target_id);

@@ -120,9 +120,9 @@ bool ctl_guild_is_large(const struct ctl_guild *guild)
     return guild->members.count > CTL_LARGE_GUILD;
 }
 
-bool ctl_guild_has_roleset_room(const struct ctl_guild *guild)
+bool ctl_guild_has_roleset_room(const struct ctl_guild *guild, uint32_t more)
 {
-    return guild->rolesets.count + 64 < PERM_ROLESETS_PER_GUILD_MAX;
+    return guild->rolesets.count + 63 + more < PERM_ROLESETS_PER_GUILD_MAX;
 }
 
 uint64_t ctl_guild_everyone(void)

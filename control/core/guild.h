@@ -45,9 +45,9 @@ bool ctl_guild_view_refresh(const struct ctl_memory *memory, struct ctl_channel 
 /** Returns whether presence and member events of the guild go only to those who look. */
 bool ctl_guild_is_large(const struct ctl_guild *guild);
 
-/** Returns whether the guild has room for another combination of roles, with some to spare for writes on their way: asked
+/** Returns whether the guild has room for `more` combinations of roles, with some to spare for writes on their way: asked
  * before the store is, because afterwards it is too late to refuse. */
-bool ctl_guild_has_roleset_room(const struct ctl_guild *guild);
+bool ctl_guild_has_roleset_room(const struct ctl_guild *guild, uint32_t more);
 
 /** Returns the permissions a new guild gives everyone. */
 uint64_t ctl_guild_everyone(void);

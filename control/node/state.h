@@ -25,8 +25,8 @@ enum {
         << 20, /**< bytes unsent beyond which answers to REST requests become 503; they are the larger part */
     CTLD_HELLO_MS = 5000, /**< a connection that says no HELLO in time is closed */
     CTLD_TICK_MS = 1000,
-    CTLD_ARENA_SIZE = API_ARENA_SIZE + (2 << 20), /**< a request and the rows of its answers */
-    CTLD_ARENAS_KEPT = 32                         /**< arenas kept for the next requests */
+    CTLD_ARENA_SIZE = API_ARENA_SIZE + API_ROWS_SIZE, /**< a request and the rows of its answers */
+    CTLD_ARENAS_KEPT = 32                             /**< arenas kept for the next requests */
 };
 
 struct ctld_node;

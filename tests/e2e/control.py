@@ -172,9 +172,9 @@ def answers_as_the_description_says():
     code = call("invite_create", eve, {"max_uses": 0}, channel_id=channel)["code"]
     call("invite_get", code=code), call("invite_channel_list", eve, channel_id=channel), call("invite_guild_list", eve, guild_id=guild)
     call("invite_use", ann, code=code), call("invite_use", bob, code=code)
-    call("channel_overwrite_put", eve, {"type": 1, "allow": "1024", "deny": "0"}, channel_id=channel, overwrite_id=ann.id)
+    call("overwrite_put", eve, {"type": 1, "allow": "1024", "deny": "0"}, channel_id=channel, overwrite_id=ann.id)
     call("channel_get", eve, channel_id=channel)
-    call("channel_overwrite_delete", eve, channel_id=channel, overwrite_id=ann.id)
+    call("overwrite_delete", eve, channel_id=channel, overwrite_id=ann.id)
     role = call("role_create", eve, {"name": "R", "color": 5, "permissions": "8"}, guild_id=guild)["id"]
     call("role_list", eve, guild_id=guild), call("role_update", eve, {"hoist": True}, guild_id=guild, role_id=role)
     call("role_positions", eve, [{"id": role, "position": 2}], guild_id=guild)

@@ -25,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIXTURE_ARENA = API_ARENA_SIZE + (4 << 20), FIXTURE_LOG = 1 << 20 };
+enum { FIXTURE_ARENA = API_ARENA_SIZE + API_ROWS_SIZE, FIXTURE_LOG = 1 << 20 };
 
 struct reply {
     uint16_t status;
