@@ -192,13 +192,16 @@ def heartbeats_beside_a_broadcast(bars):
 
 
 def durable(bars, name, rate, channels, listeners, most):
-    """Messages that are committed before they are heard, both daemons on both cores, everybody else connected."""
+    """Messages that are committed before they are heard, both daemons on both cores, everybody else connected.
+
+    Warm is when the store's log has its full length: until then it takes new blocks, which a file system commits slowly.
+    """
     n = bars.options.sessions
     server = Placed(shards=1)
     try:
         seed = seed_of(server, "seed.jsonl", n, n // listeners)
         children = server.children().values()
-        running = load(server, seed, "--rate", str(rate), "--channels", str(channels), "--publishers", str(max(channels, min(100, listeners))), "--duration", str(bars.options.duration), "--server-pid",
+        running = load(server, seed, "--rate", str(rate), "--channels", str(channels), "--publishers", str(max(channels, min(100, listeners))), "--warmup", "10", "--duration", str(bars.options.duration), "--server-pid",
                        str(server.process.pid), wait=False)
         wait_measuring(running)
         start, waited = time.monotonic(), sum(map(waited_ms, children))
