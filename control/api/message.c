@@ -3,6 +3,7 @@
 #include "control/api/error.h"
 #include "control/api/handler.h"
 #include "control/core/apply.h"
+#include "control/core/doubt.h"
 #include "control/core/guild.h"
 #include "control/core/object.h"
 
@@ -96,12 +97,15 @@ enum api_next api_message_create(struct api_request *r)
         return create_read(r, create);
     }
     if (r->answer->verdict != NX_OK) {
+        if (r->answer->verdict == NX_E_UNAVAILABLE) {
+            ctl_doubt_note(r->world, r->ids[0], r->wall_ms);
+        }
         return api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_CHANNEL);
     }
     if (r->answer->message.is_duplicate) {
         struct ctl_channel *late = ctl_directory_channel(&r->world->directory, r->ids[0]);
-        if (late != NULL && r->answer->message.seq > late->last_seq) {
-            /* It was written by a commit that seemed to fail: nobody has heard of it yet. */
+        if (late != NULL) {
+            /* It may have been written by a commit that seemed to fail: then nobody has heard of it yet. */
             ctl_apply_message_created(r->world, late, &r->answer->message.row, create->nonce_text);
         }
         return answer_message(r, &r->answer->message.row, create->nonce_text);

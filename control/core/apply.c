@@ -44,18 +44,30 @@ enum nx_err ctl_apply_user(struct ctl_world *world, const struct ctl_user_row *r
     return NX_OK;
 }
 
-void ctl_apply_login_revoked(struct ctl_world *world, uint64_t user_id, uint64_t sid, uint16_t close_code,
-                             int64_t wall_ms)
+static void revoked(struct ctl_world *world, uint64_t user_id, uint64_t sid, uint64_t up_to,
+                    uint16_t close_code, int64_t wall_ms)
 {
-    ctl_login_revoke(&world->logins, user_id, sid, wall_ms);
+    ctl_login_revoke(&world->logins, user_id, sid, up_to, wall_ms);
     /* Every shard: one that has no session of it now may be asked to resume one. */
     const struct nx_bus_revoke message = {
-        .user_id = user_id, .sid = sid, .close_code = close_code, .at_ms = (uint64_t)wall_ms};
+        .user_id = user_id, .sid = sid, .close_code = close_code, .at_ms = (uint64_t)wall_ms, .up_to = up_to};
     for (uint32_t link = 0; link < CTL_LINKS_MAX; link++) {
         if (world->sessions->links[link].is_open) {
             world->sink.revoke(world->sink.context, link, &message);
         }
     }
+}
+
+void ctl_apply_login_revoked(struct ctl_world *world, uint64_t user_id, uint64_t sid, uint16_t close_code,
+                             int64_t wall_ms)
+{
+    revoked(world, user_id, sid, sid, close_code, wall_ms);
+}
+
+void ctl_apply_logins_revoked(struct ctl_world *world, uint64_t user_id, uint64_t up_to, uint16_t close_code,
+                              int64_t wall_ms)
+{
+    revoked(world, user_id, 0, up_to, close_code, wall_ms);
 }
 
 /* ---- guilds ---- */

@@ -14,9 +14,14 @@
 /** An account is new or changed; USER_UPDATE to itself when it has sessions. */
 NX_MUST_USE enum nx_err ctl_apply_user(struct ctl_world *world, const struct ctl_user_row *row);
 
-/** A login is over (sid 0: all of the user): tokens and sessions of it end with `close_code`. */
+/** The login `sid` is over: tokens and sessions of it end with `close_code`. */
 void ctl_apply_login_revoked(struct ctl_world *world, uint64_t user_id, uint64_t sid, uint16_t close_code,
                              int64_t wall_ms);
+
+/** Every login of the user up to the id `up_to` is over: take world->mint.last when the store is asked, for logins made after
+ *  that are not meant. Ids and not clocks decide: a clock set back must save nobody, nor may two things in one second. */
+void ctl_apply_logins_revoked(struct ctl_world *world, uint64_t user_id, uint64_t up_to, uint16_t close_code,
+                              int64_t wall_ms);
 
 /** A guild was created by its owner. */
 NX_MUST_USE enum nx_err ctl_apply_guild_created(struct ctl_world *world, const struct ctl_guild_row *guild,
@@ -73,7 +78,7 @@ void ctl_apply_member_removed(struct ctl_world *world, struct ctl_member *member
 /** Somebody was banned or not any more; GUILD_BAN_ADD or _REMOVE. */
 void ctl_apply_ban(struct ctl_world *world, struct ctl_guild *guild, uint64_t user_id, bool is_banned);
 
-/** A message was stored; MESSAGE_CREATE with its seq. */
+/** A message was stored; MESSAGE_CREATE with its seq. Nothing when one with this seq or a larger one was told before. */
 void ctl_apply_message_created(struct ctl_world *world, struct ctl_channel *channel,
                                const struct ctl_message_row *row, struct nx_bytes nonce);
 

@@ -4,10 +4,11 @@
 void ctl_apply_message_created(struct ctl_world *world, struct ctl_channel *channel,
                                const struct ctl_message_row *row, struct nx_bytes nonce)
 {
-    if (row->seq > channel->last_seq) {
-        channel->last_seq = row->seq;
-        channel->last_message_id = row->id;
+    if (row->seq <= channel->last_seq) {
+        return; /* told already, or the next one was and showed the gap */
     }
+    channel->last_seq = row->seq;
+    channel->last_message_id = row->id;
     struct nx_writer w = ctl_event_scratch(world);
     struct nx_json_out out = ctl_event_begin(&w, "MESSAGE_CREATE");
     ctl_object_message(&out, &world->directory, channel, row, nonce);

@@ -1,5 +1,6 @@
 #include "control/core/gateway.h"
 
+#include "control/core/doubt.h"
 #include "control/core/event.h"
 #include "control/core/gateway_parts.h"
 #include "control/core/guild.h"
@@ -25,6 +26,7 @@ struct ctl_gateway_open {
 enum nx_err ctl_gateway_init(struct ctl_gateway *gateway, struct ctl_world *world)
 {
     *gateway = (struct ctl_gateway){.world = world};
+    nx_list_init(&gateway->unanswered);
     gateway->waiting = ctl_memory_take(&world->memory, CTL_OPENS_WAITING_MAX * sizeof(*gateway->waiting));
     gateway->ready = world->memory.take(world->memory.context, READY_SIZE);
     if (gateway->waiting == NULL || gateway->ready == NULL) {
@@ -57,8 +59,8 @@ void ctl_gateway_link_open(struct ctl_gateway *gateway, uint32_t link, uint16_t 
         const struct nx_bus_revoke message = {.user_id = one.user_id,
                                               .sid = one.sid,
                                               .close_code = CLOSE_AUTH,
-                                              .at_ms =
-                                                  (uint64_t)(one.until_ms - CTL_ACCESS_TOKEN_S * 1000LL)};
+                                              .at_ms = (uint64_t)(one.until_ms - CTL_ACCESS_TOKEN_S * 1000LL),
+                                              .up_to = one.up_to};
         world->sink.revoke(world->sink.context, link, &message);
     }
 }
@@ -109,6 +111,11 @@ struct ctl_op *ctl_gateway_op_take(struct ctl_gateway *gateway, enum ctl_op_kind
         nx_arena_init(&op->arena, op + 1, room);
     }
     return op;
+}
+
+void ctl_gateway_op_give(struct ctl_gateway *gateway, struct ctl_op *op)
+{
+    ctl_memory_give(&gateway->world->memory, op, op->size);
 }
 
 void ctl_gateway_op_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_question_kind kind,
@@ -291,6 +298,23 @@ static struct ctl_session *moved_from(const struct ctl_gateway *gateway, uint32_
                                                                                               : NULL;
 }
 
+/* A client that is gone must not keep the user from coming back with a new one: the session that has waited longest for
+ * its client makes room. Returns whether there is room. */
+static bool make_room(struct ctl_gateway *gateway, const struct ctl_user *user)
+{
+    if (user->sessions_count < CTL_SESSIONS_PER_USER_MAX) {
+        return true;
+    }
+    struct ctl_session *oldest = ctl_session_registry_oldest_detached(user);
+    if (oldest == NULL) {
+        return false;
+    }
+    const struct nx_bus_session_end message = {.session = oldest->handle};
+    gateway->world->sink.session_end(gateway->world->sink.context, oldest->link, &message);
+    drop_session(gateway, oldest, true);
+    return true;
+}
+
 static void open_now(struct ctl_gateway *gateway, uint32_t link, const struct nx_bus_session_open *open,
                      const struct ctl_read_state_row *states, uint32_t states_count)
 {
@@ -307,6 +331,10 @@ static void open_now(struct ctl_gateway *gateway, uint32_t link, const struct nx
             refuse(gateway, link, open->session, CLOSE_TIMED_OUT);
             return;
         }
+    }
+    if (old == NULL && !make_room(gateway, user)) {
+        refuse(gateway, link, open->session, CLOSE_UNKNOWN);
+        return;
     }
     uint64_t known[(CTL_GUILDS_PER_USER_MAX + 63) / 64] = {0};
     uint32_t n = 0;
@@ -508,7 +536,7 @@ void ctl_gateway_session_status(struct ctl_gateway *gateway, uint32_t link,
 {
     struct ctl_session *session = ctl_session_registry_find(gateway->world->sessions, link, message->session);
     if (session != NULL && message->status <= NX_BUS_STATUS_INVISIBLE) {
-        session->status = message->status;
+        ctl_session_registry_status_set(gateway->world->sessions, session, message->status);
         ctl_presence_refresh(gateway->world, session->user);
     }
 }
@@ -525,15 +553,30 @@ void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t sessi
 void ctl_gateway_answered(struct ctl_gateway *gateway, struct ctl_op *op, const struct ctl_answer *answer,
                           int64_t wall_ms, nx_time now)
 {
-    (void)now;
-    if (op->kind == CTL_OP_SEND) {
-        ctl_gateway_message_answered(gateway, op, answer);
-    } else {
-        if (open_answered(gateway, op, answer, wall_ms)) {
-            return;
+    bool is_over = true;
+    switch (op->kind) {
+    case CTL_OP_SEND:
+        is_over = ctl_gateway_message_answered(gateway, op, answer, wall_ms);
+        break;
+    case CTL_OP_DOUBT:
+        ctl_doubt_answered(gateway, op, answer, wall_ms, now);
+        break;
+    case CTL_OP_LOGIN:
+    case CTL_OP_OPEN:
+        is_over = !open_answered(gateway, op, answer, wall_ms);
+        if (is_over) {
+            opening_remove(gateway, op);
         }
-        opening_remove(gateway, op);
+        break;
     }
-    ctl_memory_give(&gateway->world->memory, op, op->size);
-    open_waiting(gateway, wall_ms);
+    if (is_over) {
+        ctl_gateway_op_give(gateway, op);
+        open_waiting(gateway, wall_ms);
+    }
+}
+
+void ctl_gateway_tick(struct ctl_gateway *gateway, int64_t wall_ms, nx_time now)
+{
+    ctl_gateway_message_tick(gateway, now);
+    ctl_doubt_tick(gateway->world, wall_ms, now);
 }

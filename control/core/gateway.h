@@ -14,8 +14,9 @@
 
 #include "control/core/world.h"
 #include "engine/base/arena.h"
+#include "engine/base/list.h"
 
-enum ctl_op_kind { CTL_OP_LOGIN, CTL_OP_OPEN, CTL_OP_SEND };
+enum ctl_op_kind { CTL_OP_LOGIN, CTL_OP_OPEN, CTL_OP_SEND, CTL_OP_DOUBT };
 
 /** A question of the gateway on its way; the node embeds it in nothing, but may keep `node` with it. */
 struct ctl_op {
@@ -28,7 +29,11 @@ struct ctl_op {
     struct nx_bus_session_open open; /**< LOGIN, OPEN */
     uint64_t session;                /**< SEND */
     uint64_t user_id;
-    uint64_t epoch; /**< LOGIN: of the logins when asked */
+    uint64_t epoch;           /**< LOGIN: of the logins when asked */
+    struct nx_list_link sent; /**< SEND: in gateway.unanswered until its sender was told */
+    nx_time asked_at;         /**< SEND */
+    struct ctl_op *next;      /**< SEND: of the same doubt */
+    uint32_t round;           /**< SEND: the question of the doubt that it waits for */
     bool is_cancelled;
     size_t size; /**< bytes of the op with its arena */
 };
@@ -43,9 +48,10 @@ struct ctl_gateway {
     uint32_t waiting_first, waiting_count;
     struct ctl_op *opening[CTL_OPENS_MAX]; /**< opens in flight */
     uint32_t opens, sends;                 /**< in flight */
+    struct nx_list unanswered;             /**< sends whose sender was told nothing, oldest first */
     bool is_held;                          /**< no open begins */
     /* counters */
-    uint64_t refused_sends, refused_opens;
+    uint64_t refused_sends, refused_opens, late_sends;
 };
 
 /** Makes it. Returns NX_OK; NX_E_NO_MEMORY. */
@@ -73,13 +79,19 @@ void ctl_gateway_session_close(struct ctl_gateway *gateway, uint32_t link,
 void ctl_gateway_session_status(struct ctl_gateway *gateway, uint32_t link,
                                 const struct nx_bus_session_status *message);
 
-/** MESSAGE_SEND: NEXUS_MESSAGE_REFUSED at once, or a question and NEXUS_MESSAGE_ACK, then MESSAGE_CREATE to the channel. */
+/**
+ * MESSAGE_SEND: NEXUS_MESSAGE_REFUSED at once, or a question and NEXUS_MESSAGE_ACK, then MESSAGE_CREATE to the channel. A commit
+ * that ends in an error is looked at (doubt.h) before the sender is told; the sender is told within CTL_SEND_MS, and once.
+ */
 void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
                               const struct nx_bus_message_send *message, int64_t wall_ms, nx_time now);
 
 /** MEMBERS_REQUEST: GUILD_MEMBERS_CHUNK events; nothing for a guild the session is not in. */
 void ctl_gateway_members_request(struct ctl_gateway *gateway, uint32_t link,
                                  const struct nx_bus_members_request *message, int64_t wall_ms);
+
+/** What time brings, several times a second: sends that the store does not answer are refused (130000), doubts are asked again. */
+void ctl_gateway_tick(struct ctl_gateway *gateway, int64_t wall_ms, nx_time now);
 
 /**
  * Holds session opens back (true) while a shard has enough READYs to take in, or lets them go on (false). What is held

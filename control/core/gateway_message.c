@@ -1,6 +1,7 @@
 #include "control/core/gateway.h"
 
 #include "control/core/apply.h"
+#include "control/core/doubt.h"
 #include "control/core/event.h"
 #include "control/core/gateway_parts.h"
 #include "control/core/message.h"
@@ -87,41 +88,89 @@ void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
         nx_arena_copy(&op->arena, message->content, &op->question.message_create.content);
     const enum nx_err nonce = nx_arena_copy(&op->arena, message->nonce, &op->question.message_create.nonce);
     NX_ASSERT(content == NX_OK && nonce == NX_OK);
+    op->asked_at = now;
+    nx_list_push_back(&gateway->unanswered, &op->sent);
     gateway->sends++;
     ctl_gateway_op_ask(gateway, op, CTL_ASK_MESSAGE_CREATE, wall_ms);
 }
 
-void ctl_gateway_message_answered(struct ctl_gateway *gateway, struct ctl_op *op,
-                                  const struct ctl_answer *answer)
+/* Whether the sender is to be told now: it was not told yet, and its session is still there. The link may have become
+ * another shard's meanwhile; only the same session of the same user is told. */
+static bool is_to_be_told(struct ctl_gateway *gateway, struct ctl_op *op)
+{
+    const bool is_untold = nx_list_is_linked(&op->sent);
+    nx_list_remove(&op->sent);
+    const struct ctl_session *session =
+        ctl_session_registry_find(gateway->world->sessions, op->link, op->session);
+    return is_untold && session != NULL && session->user->id == op->user_id;
+}
+
+static void tell_refused(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_code code)
+{
+    if (is_to_be_told(gateway, op)) {
+        send_refused(gateway, op->link, op->session, op->question.message_create.nonce, code, 0);
+    }
+}
+
+static void tell_acked(struct ctl_gateway *gateway, struct ctl_op *op, uint64_t id, uint64_t seq)
+{
+    if (is_to_be_told(gateway, op)) {
+        send_acked(gateway, op, id, seq);
+    }
+}
+
+bool ctl_gateway_message_answered(struct ctl_gateway *gateway, struct ctl_op *op,
+                                  const struct ctl_answer *answer, int64_t wall_ms)
 {
     struct ctl_world *world = gateway->world;
+    const struct nx_bytes nonce = op->question.message_create.nonce;
+    if (answer->verdict == NX_E_UNAVAILABLE && ctl_doubt_wait(world, op, wall_ms)) {
+        return false;
+    }
     gateway->sends--;
-    const struct ctl_session *session = ctl_session_registry_find(world->sessions, op->link, op->session);
-    /* The link may have become another shard's meanwhile; only the same session of the same user is told. */
-    const bool is_heard = session != NULL && session->user->id == op->user_id;
     if (answer->verdict != NX_OK) {
-        if (!is_heard) {
-            return;
-        }
-        send_refused(gateway, op->link, op->session, op->question.message_create.nonce,
-                     answer->verdict == NX_E_NOT_FOUND ? CTL_CODE_UNKNOWN_CHANNEL : CTL_CODE_OVERLOADED, 0);
-        return;
+        tell_refused(gateway, op,
+                     answer->verdict == NX_E_NOT_FOUND ? CTL_CODE_UNKNOWN_CHANNEL : CTL_CODE_OVERLOADED);
+        return true;
     }
-    if (is_heard) {
-        send_acked(gateway, op, answer->message.id, answer->message.seq);
-    }
+    tell_acked(gateway, op, answer->message.id, answer->message.seq);
     struct ctl_channel *channel =
         ctl_directory_channel(&world->directory, op->question.message_create.channel_id);
-    if (channel != NULL && answer->message.is_duplicate && answer->message.seq > channel->last_seq) {
-        /* It was written by a commit that seemed to fail: nobody has heard of it yet. */
-        ctl_apply_message_created(world, channel, &answer->message.row, op->question.message_create.nonce);
-    }
-    if (!answer->message.is_duplicate && channel != NULL) {
+    if (channel != NULL && answer->message.is_duplicate) {
+        /* It may have been written by a commit that seemed to fail: then nobody has heard of it yet. */
+        ctl_apply_message_created(world, channel, &answer->message.row, nonce);
+    } else if (channel != NULL) {
         const struct ctl_message_row row = {.id = answer->message.id,
                                             .channel_id = channel->id,
                                             .seq = answer->message.seq,
                                             .author_id = op->user_id,
                                             .content = op->question.message_create.content};
-        ctl_apply_message_created(world, channel, &row, op->question.message_create.nonce);
+        ctl_apply_message_created(world, channel, &row, nonce);
+    }
+    return true;
+}
+
+void ctl_gateway_message_resolved(struct ctl_gateway *gateway, struct ctl_op *op,
+                                  const struct ctl_message_row *row)
+{
+    gateway->sends--;
+    if (row != NULL) {
+        tell_acked(gateway, op, row->id, row->seq);
+    } else {
+        tell_refused(gateway, op, CTL_CODE_OVERLOADED);
+    }
+    ctl_gateway_op_give(gateway, op);
+}
+
+void ctl_gateway_message_tick(struct ctl_gateway *gateway, nx_time now)
+{
+    struct nx_list_link *link;
+    while ((link = nx_list_front(&gateway->unanswered)) != NULL) {
+        struct ctl_op *op = NX_LIST_ITEM(link, struct ctl_op, sent);
+        if (nx_time_since_ns(now, op->asked_at) < (int64_t)CTL_SEND_MS * NX_TIME_NS_PER_MS) {
+            return;
+        }
+        gateway->late_sends++;
+        tell_refused(gateway, op, CTL_CODE_OVERLOADED);
     }
 }

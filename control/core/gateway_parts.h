@@ -21,8 +21,19 @@ void ctl_gateway_op_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl
 void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_writer *w,
                       struct nx_json_out *out);
 
-/** The answer to a message that a session sent: acknowledge, then tell the channel. */
-void ctl_gateway_message_answered(struct ctl_gateway *gateway, struct ctl_op *op,
-                                  const struct ctl_answer *answer);
+/** The answer to a message that a session sent: acknowledge, then tell the channel. Returns whether the op is over; if not,
+ *  ctl_gateway_message_resolved() comes. */
+bool ctl_gateway_message_answered(struct ctl_gateway *gateway, struct ctl_op *op,
+                                  const struct ctl_answer *answer, int64_t wall_ms);
+
+/** What became of a send whose commit ended in an error: `row`, or NULL when nothing was found. Frees the op. */
+void ctl_gateway_message_resolved(struct ctl_gateway *gateway, struct ctl_op *op,
+                                  const struct ctl_message_row *row);
+
+/** Refuses what the store has not answered for CTL_SEND_MS. */
+void ctl_gateway_message_tick(struct ctl_gateway *gateway, nx_time now);
+
+/** Gives an op back. */
+void ctl_gateway_op_give(struct ctl_gateway *gateway, struct ctl_op *op);
 
 #endif

@@ -11,7 +11,7 @@ enum {
     CTL_LINKS_MAX = 64, /**< shards of gatewayd that one control serves; a bit each in a guild's mask */
     CTL_GUILDS_PER_USER_MAX = 200,    /**< memberships of one user */
     CTL_CHANNELS_PER_GUILD_MAX = 500, /**< with categories */
-    CTL_SESSIONS_PER_USER_MAX = 64,   /**< gateway sessions of one user, all devices */
+    CTL_SESSIONS_PER_USER_MAX = 64,   /**< gateway sessions of one user; one more ends the longest detached */
     CTL_LARGE_GUILD = 250,            /**< members above which presence goes only to those who look */
     CTL_READY_MEMBERS_MAX = 250,      /**< members in GUILD_CREATE of a large guild */
     CTL_READY_SIZE_MAX = 12 << 20,    /**< bytes of guilds in a READY; a session takes 16 MiB at once */
@@ -34,14 +34,18 @@ enum {
     CTL_INVITE_USES_MAX = 100,
     CTL_INVITE_CODE_SIZE = 10, /**< characters of base 62: 59 bits */
     CTL_TIMEOUT_DAYS_MAX = 28,
-    CTL_AGENT_SIZE_MAX = 200,      /**< bytes kept of a User-Agent */
-    CTL_SENDS_MAX = 4096,          /**< gateway sends waiting for the store; more are refused as overloaded */
-    CTL_OPENS_MAX = 256,           /**< session opens waiting for the store; more wait in a queue */
-    CTL_OPENS_WAITING_MAX = 65536, /**< that queue; more are closed with 4000 and come back */
-    CTL_QUOTA_SLOTS = 1 << 17,     /**< rate-limit buckets remembered at once, 24 bytes each */
-    CTL_LOGINS_MAX = 1 << 17,      /**< login sessions known to be alive */
-    CTL_REVOKED_MAX = 65536,       /**< revocations younger than an access token */
-    CTL_MEMBERS_CHUNK = 100,       /**< members in one GUILD_MEMBERS_CHUNK */
+    CTL_AGENT_SIZE_MAX = 200, /**< bytes kept of a User-Agent */
+    CTL_SENDS_MAX = 4096,     /**< gateway sends waiting for the store; more are refused as overloaded */
+    CTL_SEND_MS = 1500,       /**< for the store to answer a send; then it is refused, to be tried again */
+    CTL_DOUBTS_MAX = 4096,    /**< channels whose last commit ended in an error, looked at again */
+    CTL_DOUBT_ROWS = 16,      /**< messages of one such look */
+    CTL_DOUBT_QUESTIONS_MAX = 32,    /**< looks begun per tick */
+    CTL_OPENS_MAX = 256,             /**< session opens waiting for the store; more wait in a queue */
+    CTL_OPENS_WAITING_MAX = 65536,   /**< that queue; more are closed with 4000 and come back */
+    CTL_QUOTA_SLOTS = 1 << 17,       /**< rate-limit buckets remembered at once, 24 bytes each */
+    CTL_LOGINS_MAX = 1 << 17,        /**< login sessions known to be alive */
+    CTL_REVOKED_MAX = 65536,         /**< revocations younger than an access token */
+    CTL_MEMBERS_CHUNK = 100,         /**< members in one GUILD_MEMBERS_CHUNK */
     CTL_MEMBERS_QUERY_IDS_MAX = 100, /**< user ids in one op 8 */
 };
 

@@ -37,7 +37,8 @@ void ctl_login_note(struct ctl_login *login, uint64_t sid)
     }
 }
 
-void ctl_login_revoke(struct ctl_login *login, uint64_t user_id, uint64_t sid, int64_t wall_ms)
+void ctl_login_revoke(struct ctl_login *login, uint64_t user_id, uint64_t sid, uint64_t up_to,
+                      int64_t wall_ms)
 {
     login->epoch++;
     if (sid == 0) {
@@ -46,7 +47,7 @@ void ctl_login_revoke(struct ctl_login *login, uint64_t user_id, uint64_t sid, i
         nx_map_remove(&login->alive, sid);
     }
     login->revoked[login->revoked_next] = (struct ctl_login_revoked){
-        .user_id = user_id, .sid = sid, .until_ms = wall_ms + CTL_ACCESS_TOKEN_S * 1000LL};
+        .user_id = user_id, .sid = sid, .up_to = up_to, .until_ms = wall_ms + CTL_ACCESS_TOKEN_S * 1000LL};
     login->revoked_next = (login->revoked_next + 1) % CTL_REVOKED_MAX;
     login->revoked_count += login->revoked_count < CTL_REVOKED_MAX;
 }

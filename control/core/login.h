@@ -17,7 +17,8 @@
 /** One revocation. */
 struct ctl_login_revoked {
     uint64_t user_id;
-    uint64_t sid;     /**< 0: all logins of the user */
+    uint64_t sid; /**< 0: all logins of the user up to `up_to` */
+    uint64_t up_to;
     int64_t until_ms; /**< when the last token of it is over */
 };
 
@@ -44,8 +45,10 @@ bool ctl_login_is_alive(const struct ctl_login *login, uint64_t sid);
 /** Remembers `sid` as alive. */
 void ctl_login_note(struct ctl_login *login, uint64_t sid);
 
-/** Forgets `sid` (0: all, because the sids of the user are not known here) and notes the revocation at `wall_ms`. */
-void ctl_login_revoke(struct ctl_login *login, uint64_t user_id, uint64_t sid, int64_t wall_ms);
+/** Forgets `sid` (0: all, because the sids of the user are not known here, and those up to `up_to` are meant) and notes the
+ *  revocation at `wall_ms`. */
+void ctl_login_revoke(struct ctl_login *login, uint64_t user_id, uint64_t sid, uint64_t up_to,
+                      int64_t wall_ms);
 
 /** Steps through revocations whose tokens still verify at `wall_ms`; start with `*cursor` 0. */
 bool ctl_login_revoked_next(const struct ctl_login *login, int64_t wall_ms, uint32_t *cursor,

@@ -42,7 +42,7 @@ enum nx_err ctl_session_registry_add(struct ctl_session_registry *registry, stru
     if (ctl_session_registry_find(registry, link, session->handle) != NULL) {
         return NX_E_CONFLICT;
     }
-    if (user->sessions_count >= CTL_SESSIONS_PER_USER_MAX) {
+    if (user->sessions_count > CTL_SESSIONS_PER_USER_MAX) {
         return NX_E_FULL;
     }
     struct ctl_session *added = ctl_memory_take(&directory->memory, sizeof(*added));
@@ -52,6 +52,7 @@ enum nx_err ctl_session_registry_add(struct ctl_session_registry *registry, stru
     *added = *session;
     added->link = link;
     added->previous = NULL;
+    ctl_session_registry_status_set(registry, added, session->status);
     added->next = user->sessions;
     const enum nx_err err = ctl_table_put(&registry->links[link].sessions, &directory->memory,
                                           directory->seed, session->handle, added);
@@ -70,6 +71,28 @@ enum nx_err ctl_session_registry_add(struct ctl_session_registry *registry, stru
     }
     *out = added;
     return NX_OK;
+}
+
+void ctl_session_registry_status_set(struct ctl_session_registry *registry, struct ctl_session *session,
+                                     uint8_t status)
+{
+    session->status = status;
+    if (status != NX_BUS_STATUS_OFFLINE) {
+        session->detached = 0;
+    } else if (session->detached == 0) {
+        session->detached = ++registry->detached_count;
+    }
+}
+
+struct ctl_session *ctl_session_registry_oldest_detached(const struct ctl_user *user)
+{
+    struct ctl_session *oldest = NULL;
+    for (struct ctl_session *s = user->sessions; s != NULL; s = s->next) {
+        if (s->detached != 0 && (oldest == NULL || s->detached < oldest->detached)) {
+            oldest = s;
+        }
+    }
+    return oldest;
 }
 
 struct ctl_session *ctl_session_registry_find(const struct ctl_session_registry *registry, uint32_t link,

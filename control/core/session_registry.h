@@ -2,7 +2,8 @@
  *
  * Layer:   control/core (pure)
  * Threads: the loop's
- * Limits:  CTL_LINKS_MAX links; CTL_SESSIONS_PER_USER_MAX sessions of a user; about 130 bytes per session
+ * Limits:  CTL_LINKS_MAX links; CTL_SESSIONS_PER_USER_MAX sessions of a user and one that replaces another; about 130
+ *          bytes per session
  * Idiom:   a session counts in every guild of its user: guild->links says who must hear, guild->link_sessions how many
  */
 #ifndef CTL_CORE_SESSION_REGISTRY_H
@@ -20,7 +21,8 @@ struct ctl_session {
     struct ctl_session *previous;
     uint32_t link;
     uint32_t capabilities;
-    uint8_t status; /**< enum nx_bus_status */
+    uint64_t detached; /**< number of its detaching, counted over all sessions; 0: it has a client */
+    uint8_t status;    /**< enum nx_bus_status */
 };
 
 /** One shard of gatewayd. */
@@ -34,6 +36,7 @@ struct ctl_link {
 struct ctl_session_registry {
     struct ctl_link links[CTL_LINKS_MAX];
     uint64_t sessions_count;
+    uint64_t detached_count; /**< detachings, ever */
 };
 
 /** Opens link `link` (0..CTL_LINKS_MAX - 1) for a shard; it must be closed. */
@@ -51,6 +54,13 @@ int32_t ctl_session_registry_link_of(const struct ctl_session_registry *registry
 NX_MUST_USE enum nx_err ctl_session_registry_add(struct ctl_session_registry *registry,
                                                  struct ctl_directory *directory, uint32_t link,
                                                  const struct ctl_session *session, struct ctl_session **out);
+
+/** Sets the status of a session; OFFLINE says that its client is gone and may come back. */
+void ctl_session_registry_status_set(struct ctl_session_registry *registry, struct ctl_session *session,
+                                     uint8_t status);
+
+/** Returns the session of `user` whose client has been gone longest, or NULL when all have theirs. */
+struct ctl_session *ctl_session_registry_oldest_detached(const struct ctl_user *user);
 
 /** Finds a session; NULL when there is none. */
 struct ctl_session *ctl_session_registry_find(const struct ctl_session_registry *registry, uint32_t link,

@@ -19,6 +19,7 @@ struct ctl_sink {
     void (*session_opened)(void *context, uint32_t link, const struct nx_bus_session_opened *message);
     void (*session_ready)(void *context, uint32_t link, const struct nx_bus_session_ready *message);
     void (*session_move)(void *context, uint32_t link, const struct nx_bus_session_move *message);
+    void (*session_end)(void *context, uint32_t link, const struct nx_bus_session_end *message);
     void (*revoke)(void *context, uint32_t link, const struct nx_bus_revoke *message);
     void (*guild_state)(void *context, uint32_t link, const struct nx_bus_guild_state *message);
     void (*channel_state)(void *context, uint32_t link, const struct nx_bus_channel_state *message);

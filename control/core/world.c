@@ -1,5 +1,7 @@
 #include "control/core/world.h"
 
+#include "control/core/doubt.h"
+
 enum nx_err ctl_world_init(struct ctl_world *world, const struct ctl_world_config *config)
 {
     *world = (struct ctl_world){.memory = config->memory,
@@ -32,6 +34,7 @@ void ctl_world_fini(struct ctl_world *world)
             ctl_table_fini(sessions, &world->memory);
         }
     }
+    ctl_doubt_fini(world);
     ctl_table_fini(&world->busy, &world->memory);
     ctl_directory_fini(&world->directory);
     ctl_login_fini(&world->logins, &world->memory);

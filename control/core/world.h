@@ -39,9 +39,10 @@ struct ctl_world {
     struct ctl_session_registry *sessions;
     struct ctl_login logins;
     struct ctl_quota quotas;
-    struct nx_id_mint mint; /**< ids of everything but messages */
-    struct ctl_table busy;  /**< ids of things that a write is on its way for, see ctl_world_lock() */
-    uint8_t *tail;          /**< CTL_TAIL_SIZE_MAX bytes in which events are written */
+    struct nx_id_mint mint;  /**< ids of everything but messages */
+    struct ctl_table doubts; /**< id of a channel to struct ctl_doubt */
+    struct ctl_table busy;   /**< ids of things that a write is on its way for, see ctl_world_lock() */
+    uint8_t *tail;           /**< CTL_TAIL_SIZE_MAX bytes in which events are written */
 };
 
 /** What a world is made of. */

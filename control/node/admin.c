@@ -70,6 +70,7 @@ static enum ctld_admin_next ask(struct ctld_admin *admin, enum ctl_question_kind
 {
     admin->store.question.kind = kind;
     admin->store.question.now_ms = nx_loop_wall_ms(admin->node->loop);
+    admin->up_to = admin->node->world.mint.last;
     admin->step = step;
     return CTLD_ADMIN_ASK;
 }
@@ -225,8 +226,8 @@ static enum ctld_admin_next user_password(struct ctld_admin *admin)
         if (admin->store.answer.verdict != NX_OK) {
             return ctld_admin_fail(admin, "not stored", admin->store.answer.verdict);
         }
-        ctl_apply_login_revoked(&admin->node->world, admin->user_id, 0, CLOSE_AUTH_FAILED,
-                                nx_loop_wall_ms(admin->node->loop));
+        ctl_apply_logins_revoked(&admin->node->world, admin->user_id, admin->up_to, CLOSE_AUTH_FAILED,
+                                 nx_loop_wall_ms(admin->node->loop));
         return ctld_admin_end(admin, 0, "changed; every login of the user has ended\n");
     }
 }
@@ -255,8 +256,8 @@ static enum ctld_admin_next user_flags(struct ctld_admin *admin, bool is_disable
         abort(); /* store and directory differ: start anew */
     }
     if (is_disabled) {
-        ctl_apply_login_revoked(&admin->node->world, admin->user_id, 0, CLOSE_DISABLED,
-                                nx_loop_wall_ms(admin->node->loop));
+        ctl_apply_logins_revoked(&admin->node->world, admin->user_id, admin->up_to, CLOSE_DISABLED,
+                                 nx_loop_wall_ms(admin->node->loop));
     }
     return ctld_admin_end(admin, 0, is_disabled ? "disabled\n" : "enabled\n");
 }
@@ -287,8 +288,8 @@ static enum ctld_admin_next user_logout(struct ctld_admin *admin)
     if (admin->store.answer.verdict != NX_OK && admin->store.answer.verdict != NX_E_NOT_FOUND) {
         return ctld_admin_fail(admin, "not stored", admin->store.answer.verdict);
     }
-    ctl_apply_login_revoked(&admin->node->world, admin->user_id, 0, CLOSE_AUTH_FAILED,
-                            nx_loop_wall_ms(admin->node->loop));
+    ctl_apply_logins_revoked(&admin->node->world, admin->user_id, admin->up_to, CLOSE_AUTH_FAILED,
+                             nx_loop_wall_ms(admin->node->loop));
     return ctld_admin_end(admin, 0, "every login of the user has ended\n");
 }
 

@@ -40,6 +40,7 @@ struct ctld_admin {
     size_t name_key_size;
     uint64_t user_id;
     uint64_t user_flags;
+    uint64_t up_to;         /**< newest login id when the store was asked */
     struct ctld_seed *seed; /**< while seed runs */
     uint32_t arguments_count;
     char *arguments[ADMIN_ARGUMENTS_MAX];

@@ -259,6 +259,15 @@ static void on_tick(void *context)
     nx_timer_set_ms(node->loop, &node->tick, CTLD_TICK_MS);
 }
 
+static void on_rules(void *context)
+{
+    struct ctld_node *node = context;
+    const nx_time now = nx_loop_now(node->loop);
+    ctl_gateway_tick(&node->gateway, nx_loop_wall_ms(node->loop), now);
+    ctld_rest_link_tick(node, now);
+    nx_timer_set_ms(node->loop, &node->rules, CTLD_RULES_TICK_MS);
+}
+
 enum nx_err ctld_bus_server_open(struct ctld_node *node)
 {
     nx_list_init(&node->conns);
@@ -267,10 +276,12 @@ enum nx_err ctld_bus_server_open(struct ctld_node *node)
         node->shards[i].number = i;
     }
     nx_timer_init(&node->tick, on_tick, node);
+    nx_timer_init(&node->rules, on_rules, node);
     const enum nx_err err =
         nx_listener_open(node->loop, &node->listener, &node->config->bus, on_accept, node);
     if (err == NX_OK) {
         nx_timer_set_ms(node->loop, &node->tick, CTLD_TICK_MS);
+        nx_timer_set_ms(node->loop, &node->rules, CTLD_RULES_TICK_MS);
     }
     return err;
 }
@@ -278,6 +289,7 @@ enum nx_err ctld_bus_server_open(struct ctld_node *node)
 void ctld_bus_server_close(struct ctld_node *node)
 {
     nx_timer_cancel(node->loop, &node->tick);
+    nx_timer_cancel(node->loop, &node->rules);
     nx_listener_close(&node->listener);
     NX_LIST_EACH(at, &node->conns)
     {

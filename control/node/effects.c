@@ -17,6 +17,7 @@
 
 EFFECT(session_opened, NX_BUS_LINK_RT)
 EFFECT(session_move, NX_BUS_LINK_RT)
+EFFECT(session_end, NX_BUS_LINK_RT)
 EFFECT(revoke, NX_BUS_LINK_RT)
 EFFECT(guild_state, NX_BUS_LINK_RT)
 EFFECT(channel_state, NX_BUS_LINK_RT)
@@ -138,6 +139,7 @@ struct ctl_sink ctld_effects_sink(struct ctld_node *node)
         .session_opened = put_session_opened,
         .session_ready = put_session_ready,
         .session_move = put_session_move,
+        .session_end = put_session_end,
         .revoke = put_revoke,
         .guild_state = put_guild_state,
         .channel_state = put_channel_state,

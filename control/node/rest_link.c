@@ -156,6 +156,7 @@ static void advance(struct ctld_request *r, enum api_next next)
             r->store.arena = &r->api.arena;
             r->store.answered = on_answered;
             r->is_busy = true;
+            r->asked_at = nx_loop_now(node->loop);
             node->busy_count++;
             if (store_ask(node->store, &r->store) == NX_OK) {
                 return;
@@ -318,6 +319,29 @@ void ctld_rest_link_cancel(struct ctld_node *node, struct ctld_shard *shard,
     struct ctld_request *r = request_find(node, shard, message->request);
     if (r != NULL) {
         cancel(r);
+    }
+}
+
+/* May be asked for again without doing it twice: a nonce, or a whole value. */
+static bool is_repeatable(enum ctl_question_kind kind)
+{
+    return kind == CTL_ASK_MESSAGE_CREATE || kind == CTL_ASK_MESSAGE_EDIT || kind == CTL_ASK_MESSAGE_DELETE;
+}
+
+void ctld_rest_link_tick(struct ctld_node *node, nx_time now)
+{
+    const int64_t late_ns = (int64_t)CTL_SEND_MS * NX_TIME_NS_PER_MS;
+    NX_LIST_EACH(at, &node->requests)
+    {
+        struct ctld_request *r = NX_LIST_ITEM(at, struct ctld_request, member);
+        if (r->is_busy && !r->is_cancelled && is_repeatable(r->api.question.kind) &&
+            nx_time_since_ns(now, r->asked_at) >= late_ns) {
+            const struct ctld_conn *conn = conn_of(r);
+            if (conn != NULL) {
+                refuse(node, conn->shard, r->request, 503, OVERLOADED);
+            }
+            r->is_cancelled = true; /* The answer still does what it must; only nobody waits for it. */
+        }
     }
 }
 

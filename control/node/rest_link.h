@@ -21,6 +21,9 @@ void ctld_rest_link_body(struct ctld_node *node, struct ctld_shard *shard,
 void ctld_rest_link_cancel(struct ctld_node *node, struct ctld_shard *shard,
                            const struct nx_bus_rest_cancel *message);
 
+/** Answers 503 to what the store has not answered for CTL_SEND_MS, where asking again is harmless: sends, edits, deletes. */
+void ctld_rest_link_tick(struct ctld_node *node, nx_time now);
+
 /** The shard is gone: nobody waits for its requests any more. */
 void ctld_rest_link_drop(struct ctld_node *node, uint32_t shard);
 

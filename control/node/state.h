@@ -25,6 +25,7 @@ enum {
         << 20, /**< bytes unsent beyond which answers to REST requests become 503; they are the larger part */
     CTLD_HELLO_MS = 5000, /**< a connection that says no HELLO in time is closed */
     CTLD_TICK_MS = 1000,
+    CTLD_RULES_TICK_MS = 200,                         /**< how late a deadline of the rules may be noticed */
     CTLD_ARENA_SIZE = API_ARENA_SIZE + API_ROWS_SIZE, /**< a request and the rows of its answers */
     CTLD_ARENAS_KEPT = 32                             /**< arenas kept for the next requests */
 };
@@ -80,6 +81,7 @@ struct ctld_request {
     bool is_body_complete;
     bool is_hash;      /**< the password job hashes; else it verifies */
     bool is_busy;      /**< the store or a worker has it */
+    nx_time asked_at;  /**< when the store got it */
     bool is_cancelled; /**< nobody waits for the answer */
 };
 
@@ -102,6 +104,7 @@ struct ctld_node {
     struct ctl_gateway gateway;
     struct nx_listener listener;
     struct nx_timer tick;
+    struct nx_timer rules; /**< CTLD_RULES_TICK_MS */
     struct nx_list conns;
     struct nx_list requests;
     struct ctld_shard shards[CTL_LINKS_MAX];

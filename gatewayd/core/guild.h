@@ -20,6 +20,7 @@ enum gw_member_flag {
     GW_MEMBER_SELECTIVE = 1, /**< gets events of the channels it looks at only (op 64) */
     GW_MEMBER_SEVERAL = 2,   /**< looks at more than the one in `channel`: the session has the list */
     GW_MEMBER_MEMBERS = 4,   /**< looks at the member list */
+    GW_MEMBER_ASKED = 8,     /**< its SUBSCRIBE is answered once its rights are known */
 };
 
 /** A session in a guild. 32 bytes, two to a cache line. */

@@ -1,4 +1,4 @@
-#include "gatewayd/core/hub.h"
+#include "gatewayd/core/hub_parts.h"
 
 #include "engine/base/assert.h"
 #include "engine/wire/json_out.h"
@@ -187,11 +187,37 @@ void gw_hub_disconnect(struct gw_hub *hub, nx_time now, struct gw_session *sessi
     session->cut_size = 0;
     gw_session_state_set(&hub->sessions, session, GW_SESSION_DETACHED);
     nx_wheel_set(&hub->wheel, &session->timer, nx_time_add_ms(now, hub->config.resume_ms));
-    if (session->is_open) {
+    gw_hub_status(session, out);
+}
+
+void gw_hub_status(struct gw_session *session, struct gw_verdict *out)
+{
+    /* One that is being told again to control: SESSION_OPEN carries it, or rejoined() sees the difference. */
+    if (session->is_open && !session->is_rejoining) {
+        session->told_status = gw_hub_status_of(session);
+        session->is_status_owed = false;
         out->kind = GW_VERDICT_STATUS;
         out->as.status = (struct nx_bus_session_status){.session = gw_session_handle(session),
-                                                        .status = NX_BUS_STATUS_OFFLINE};
+                                                        .status = session->told_status};
     }
+}
+
+bool gw_hub_status_next(struct gw_hub *hub, uint32_t *cursor, struct nx_bus_session_status *out)
+{
+    const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
+    while (*cursor < end) {
+        struct gw_session *session = gw_session_at(&hub->sessions, (*cursor)++);
+        struct gw_verdict verdict = {.kind = GW_VERDICT_NONE};
+        if (session->state != GW_SESSION_FREE && session->is_status_owed) {
+            gw_hub_status(session, &verdict);
+        }
+        if (verdict.kind == GW_VERDICT_STATUS) {
+            *out = verdict.as.status;
+            return true;
+        }
+    }
+    hub->has_statuses_owed = false;
+    return false;
 }
 
 static const char refused_format[] = "\"t\":\"NEXUS_MESSAGE_REFUSED\",\"d\":{\"nonce\":";
@@ -203,6 +229,12 @@ void gw_hub_undelivered(struct gw_hub *hub, const struct gw_verdict *verdict)
         if (session != NULL && !session->is_rejoining) {
             session->is_open = false;
             gw_fanout_doom(&hub->fanout, session, GW_CLOSE_UNKNOWN, "unavailable");
+        }
+    } else if (verdict->kind == GW_VERDICT_STATUS) {
+        struct gw_session *session = gw_session_find(&hub->sessions, verdict->as.status.session);
+        if (session != NULL) {
+            session->is_status_owed = true;
+            hub->has_statuses_owed = true;
         }
     } else if (verdict->kind == GW_VERDICT_MESSAGE) {
         struct gw_session *session = gw_session_find(&hub->sessions, verdict->as.message.session);
@@ -311,6 +343,7 @@ static void control_forgot(struct gw_hub *hub, nx_time now, struct gw_session *s
         session->is_rejoining = true;
     }
     session->is_open = false;
+    session->is_status_owed = false;
 }
 
 void gw_hub_bus_up(struct gw_hub *hub, nx_time now)
@@ -351,14 +384,19 @@ enum nx_err gw_hub_rewind(struct gw_hub *hub, struct gw_session *session, uint64
     return NX_OK;
 }
 
-void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session)
+void gw_hub_live(struct gw_hub *hub, nx_time now, struct gw_session *session)
 {
     gw_session_state_set(&hub->sessions, session, GW_SESSION_READY);
-    session->flags &= (uint8_t)~GW_SESSION_HOLD;
     session->heard_at = now;
     nx_wheel_set(&hub->wheel, &session->timer,
                  nx_time_add_ms(now, (int64_t)hub->config.heartbeat_ms * 3 / 2));
     unguard(hub, session);
+}
+
+void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session)
+{
+    gw_hub_live(hub, now, session);
+    session->flags &= (uint8_t)~GW_SESSION_HOLD;
     if (gw_fanout_private(&hub->fanout, session, nx_bytes_text("\"t\":\"RESUMED\",\"d\":{}}")) != NX_OK) {
         hub->metrics.no_memory_total++;
     }

@@ -92,6 +92,7 @@ struct gw_hub {
     bool is_synced;  /**< keys, settings and revocations are complete */
     bool has_rate_limits;
     bool is_draining;
+    bool has_statuses_owed;          /**< control may not have heard of a session's status */
     char resume_url[GW_HUB_URL_MAX]; /**< ws(s)://host/gateway; empty: none */
     uint8_t scratch[GW_PAYLOAD_MAX]; /**< for escaped strings of one payload */
 };
@@ -162,6 +163,9 @@ void gw_hub_leave_all(struct gw_hub *hub, struct gw_session *session);
  *  is gone; NX_E_MALFORMED when `seq` is from the future. */
 NX_MUST_USE enum nx_err gw_hub_rewind(struct gw_hub *hub, struct gw_session *session, uint64_t seq);
 
+/** Makes a session READY: its client is there, and its heartbeats count from now. */
+void gw_hub_live(struct gw_hub *hub, nx_time now, struct gw_session *session);
+
 /** Tells a session RESUMED, behind all that it has missed, and makes it READY. */
 void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session);
 
@@ -169,8 +173,20 @@ void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session)
  *  The session is given back, its connection closed with 4102. Returns the bytes, or NULL without memory. */
 uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *session, size_t *size);
 
-/** The export of the old shard arrived for the session `handle`; `bytes` are borrowed. */
-void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes);
+/**
+ * The export of the old shard arrived for the session `handle`; `bytes` are borrowed. What it does not have any more is
+ * fetched by a client that can (RESUMED, NEXUS_RESYNC); others get op 9, and `out` tells control that the session is over.
+ */
+void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes,
+                        struct gw_verdict *out);
+
+/** Gives the next status that control has not heard of because its link was full; false when there is none. Start with
+ *  `*cursor` 0, when hub->has_statuses_owed. */
+bool gw_hub_status_next(struct gw_hub *hub, uint32_t *cursor, struct nx_bus_session_status *out);
+
+/** Fills `out` with what control should know of the session's presence now, or with nothing while it does not know the
+ *  session. */
+void gw_hub_status(struct gw_session *session, struct gw_verdict *out);
 
 /** Writes the text of a session id: the seal, then intents and capabilities. Returns NX_OK; NX_E_AUTH without keys. */
 NX_MUST_USE enum nx_err gw_hub_input_session_id(struct gw_hub *hub, const struct gw_session *session,

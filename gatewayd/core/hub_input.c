@@ -15,7 +15,7 @@
 #include "engine/crypto/seal.h"
 #include "engine/wire/json_out.h"
 #include "gatewayd/core/close_code.h"
-#include "gatewayd/core/hub.h"
+#include "gatewayd/core/hub_parts.h"
 #include "gatewayd/core/intent.h"
 
 static void refuse(struct gw_hub *hub, struct gw_session *session, uint16_t code, const char *reason)
@@ -107,6 +107,7 @@ static void ask_open(struct gw_hub *hub, nx_time now, struct gw_session *session
     }
     session->reason = (uint8_t)reason;
     session->is_open = true;
+    session->told_status = session->status;
     gw_session_state_set(&hub->sessions, session, GW_SESSION_OPENING);
     nx_wheel_set(&hub->wheel, &session->timer, nx_time_add_ms(now, GW_OPEN_MS));
     out->kind = GW_VERDICT_OPEN;
@@ -248,11 +249,7 @@ static void resume_here(struct gw_hub *hub, nx_time now, struct gw_session *sess
     attach(hub, session, target, out);
     hub->metrics.resumes_total++;
     gw_hub_resumed(hub, now, target);
-    if (target->is_open) {
-        out->kind = GW_VERDICT_STATUS;
-        out->as.status =
-            (struct nx_bus_session_status){.session = gw_session_handle(target), .status = target->status};
-    }
+    gw_hub_status(target, out);
 }
 
 static void resume(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_session *session,
@@ -329,7 +326,7 @@ static void heartbeat(struct gw_hub *hub, nx_time now, struct gw_session *sessio
 }
 
 static void answer_subscribed(struct gw_hub *hub, struct gw_session *session, uint64_t guild_id,
-                              const uint32_t *channels, uint32_t channels_count, bool has_rights)
+                              const uint32_t *channels, uint32_t channels_count)
 {
     /* An entry is {"id":"20 digits","last_seq":20 digits}, */
     uint8_t tail[128 + GW_SUBSCRIPTIONS_MAX * 64];
@@ -347,7 +344,7 @@ static void answer_subscribed(struct gw_hub *hub, struct gw_session *session, ui
         nx_json_out_key(&json, "id");
         nx_json_out_id(&json, channel->id);
         nx_json_out_key(&json, "last_seq");
-        nx_json_out_u64(&json, has_rights ? channel->last_seq : 0);
+        nx_json_out_u64(&json, channel->last_seq);
         nx_json_out_object_end(&json);
     }
     nx_json_out_array_end(&json);
@@ -370,7 +367,7 @@ static void subscribe(struct gw_hub *hub, struct gw_session *session, const stru
         /* What is pending is older than the last_seq that is answered. */
         gw_fanout_catch_up(&hub->fanout, slot, ref->member);
         const struct gw_member *member = &gw_guild_at(&hub->guilds, slot)->members[ref->member];
-        /* While control comes back its rights are not known: they count at each delivery, and it is told to catch up. */
+        /* While control comes back its rights are not known: they count at each delivery, and the answer waits for them. */
         has_rights = member->roleset != NX_BUS_ROLESET_NONE;
         for (uint32_t i = 0; i < op->ids_count; i++) {
             const uint32_t channel = gw_guild_channel_find(&hub->guilds, slot, op->ids[i]);
@@ -387,9 +384,32 @@ static void subscribe(struct gw_hub *hub, struct gw_session *session, const stru
                                op->has_channels ? channels : NULL, count, op->wants_members) != NX_OK) {
             hub->metrics.no_memory_total++;
         }
+        if (!has_rights) {
+            gw_guild_at(&hub->guilds, slot)->members[ref->member].flags |= GW_MEMBER_ASKED;
+            return;
+        }
     }
     /* A guild that it is not in is answered like an empty one: nobody learns what exists. */
-    answer_subscribed(hub, session, op->guild_id, channels, count, has_rights);
+    answer_subscribed(hub, session, op->guild_id, channels, count);
+}
+
+void gw_hub_input_subscribed(struct gw_hub *hub, struct gw_session *session, const struct gw_ref *ref)
+{
+    const struct gw_guild *guild = gw_guild_at(&hub->guilds, ref->guild);
+    struct gw_member *member = &guild->members[ref->member];
+    uint32_t channels[GW_SUBSCRIPTIONS_MAX];
+    uint32_t count = 0;
+    if ((member->flags & GW_MEMBER_ASKED) == 0) {
+        return;
+    }
+    member->flags &= ~(uint32_t)GW_MEMBER_ASKED;
+    for (uint32_t i = 0; i < session->channels_count && count < GW_SUBSCRIPTIONS_MAX; i++) {
+        const struct gw_channel *channel = gw_guild_channel_at(&hub->guilds, session->channels[i]);
+        if (channel->guild == ref->guild && gw_guild_may_view(channel, member->roleset)) {
+            channels[count++] = session->channels[i];
+        }
+    }
+    answer_subscribed(hub, session, guild->id, channels, count);
 }
 
 static void members(struct gw_session *session, const struct gw_op *op, struct gw_verdict *out)
@@ -414,9 +434,7 @@ static void ready_op(struct gw_hub *hub, struct gw_session *session, const struc
     switch (op->op) {
     case GW_OP_PRESENCE:
         session->status = op->status;
-        out->kind = GW_VERDICT_STATUS;
-        out->as.status =
-            (struct nx_bus_session_status){.session = gw_session_handle(session), .status = op->status};
+        gw_hub_status(session, out);
         break;
     case GW_OP_MEMBERS:
         members(session, op, out);

@@ -3,9 +3,9 @@
 #include "engine/base/assert.h"
 #include "engine/base/reader.h"
 #include "gatewayd/core/close_code.h"
-#include "gatewayd/core/hub.h"
+#include "gatewayd/core/hub_parts.h"
 
-enum { MOVE_HEAD = 1 + 8 * 3 + 4 + 1 + 4 + 4, MOVE_FRAME = 8 };
+enum { MOVE_HEAD = 1 + 8 * 3 + 4 + 1 + 4 + 4, MOVE_FRAME = 8, CHANNEL_CATEGORY = 4 };
 
 /* Visits what the ring still has; void dispatches and those gone from the log are left out. */
 static const struct gw_frame *visit(const struct gw_hub *hub, const struct gw_session *session, uint32_t s)
@@ -76,12 +76,103 @@ uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *
     return bytes;
 }
 
-static void move_failed(struct gw_hub *hub, nx_time now, struct gw_session *session)
+static void no_memory(struct gw_hub *hub, nx_time now, struct gw_session *session)
 {
-    hub->metrics.resumes_refused_total++;
-    /* The client is told to identify again; that this session is over control learns when the connection goes. */
-    session->owed |= GW_OWED_INVALID;
-    gw_hub_end(hub, now, session, GW_CLOSE_LOST, "nothing to resume");
+    hub->metrics.no_memory_total++;
+    gw_hub_end(hub, now, session, GW_CLOSE_UNKNOWN, "out of memory");
+}
+
+/* What arrived here since SESSION_OPENED. */
+struct live {
+    uint32_t positions[GW_RING_SIZE_MAX];
+    uint32_t count;
+};
+
+static void live_take(const struct gw_session *session, struct live *live)
+{
+    live->count = 0;
+    for (uint32_t s = session->tail; s != session->head; s++) {
+        live->positions[live->count++] = session->ring[s & session->ring_mask];
+    }
+}
+
+static void live_give(struct gw_hub *hub, struct gw_session *session, const struct live *live)
+{
+    for (uint32_t i = 0; i < live->count; i++) {
+        if (gw_framelog_has(&hub->log, live->positions[i])) {
+            gw_fanout_give(&hub->fanout, session, live->positions[i],
+                           gw_framelog_at(&hub->log, live->positions[i])->size);
+        }
+    }
+}
+
+/* NEXUS_RESYNC for every channel that the session may view; returns how many, UINT32_MAX without memory. */
+static uint32_t add_resyncs(struct gw_hub *hub, struct gw_session *session)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < session->refs_count; i++) {
+        const struct gw_guild *guild = gw_guild_at(&hub->guilds, session->refs[i].guild);
+        const uint32_t roleset = guild->members[session->refs[i].member].roleset;
+        const struct gw_channel *channel;
+        for (uint32_t at = guild->channels_first; at != GW_GUILD_NONE; at = channel->next) {
+            channel = gw_guild_channel_at(&hub->guilds, at);
+            if (channel->type == CHANNEL_CATEGORY || !gw_guild_may_view(channel, roleset)) {
+                continue;
+            }
+            uint8_t tail[128];
+            struct nx_writer w = nx_writer_init(tail, sizeof(tail));
+            nx_writer_text(&w, "\"t\":\"NEXUS_RESYNC\",\"d\":{\"channel_id\":\"");
+            nx_writer_decimal(&w, channel->id);
+            nx_writer_text(&w, "\",\"last_seq\":");
+            nx_writer_decimal(&w, channel->last_seq);
+            nx_writer_text(&w, "}}");
+            const struct nx_bytes part = nx_writer_bytes(&w);
+            if (gw_session_burst_add(&hub->sessions, session, &part, 1) != NX_OK) {
+                return UINT32_MAX;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+/* The old shard does not have all that the client misses, but the client can fetch it: RESUMED, NEXUS_RESYNC per channel,
+ * then what arrived here. This shard has heard all that happened since the session began here. */
+static void resync(struct gw_hub *hub, nx_time now, struct gw_session *session)
+{
+    const struct nx_bytes resumed = nx_bytes_text("\"t\":\"RESUMED\",\"d\":{}}");
+    const uint32_t first_s = session->want_seq + 1;
+    struct live live;
+    live_take(session, &live);
+    if (gw_session_burst_open(&hub->sessions, session, first_s) != NX_OK ||
+        gw_session_burst_add(&hub->sessions, session, &resumed, 1) != NX_OK) {
+        no_memory(hub, now, session);
+        return;
+    }
+    const uint32_t resyncs = add_resyncs(hub, session);
+    if (resyncs == UINT32_MAX ||
+        gw_session_ring_open(&hub->sessions, session, first_s + 1 + resyncs) != NX_OK) {
+        no_memory(hub, now, session);
+        return;
+    }
+    session->burst->is_complete = true;
+    gw_session_state_set(&hub->sessions, session, GW_SESSION_DETACHED);
+    live_give(hub, session, &live);
+    session->unsent_limit = session->unsent_size + GW_UNSENT_SIZE_MAX;
+    hub->metrics.restores_total++;
+    gw_hub_live(hub, now, session);
+    gw_fanout_mark_urgent(&hub->fanout, session);
+}
+
+static void move_failed(struct gw_hub *hub, nx_time now, struct gw_session *session, struct gw_verdict *out)
+{
+    if (!session->is_bot && (session->capabilities & NX_BUS_CAPABILITY_RESYNC) != 0) {
+        resync(hub, now, session);
+        return;
+    }
+    out->kind = GW_VERDICT_CLOSE;
+    out->as.close = (struct nx_bus_session_close){.session = gw_session_handle(session)};
+    gw_hub_open_refuse(hub, now, session);
 }
 
 /* Takes over what the old shard still had; false when the export is not whole. */
@@ -112,8 +203,10 @@ static void keep_early(struct gw_hub *hub, nx_time now, struct gw_session *sessi
     }
 }
 
-void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes)
+void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct nx_bytes bytes,
+                        struct gw_verdict *out)
 {
+    out->kind = GW_VERDICT_NONE;
     struct gw_session *session = gw_session_find(&hub->sessions, handle);
     if (session != NULL && session->state == GW_SESSION_OPENING && session->reason == NX_BUS_OPEN_MOVE) {
         keep_early(hub, now, session, bytes);
@@ -131,9 +224,8 @@ void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct
     session->status = is_found ? nx_reader_u8(&r) : session->status;
     const uint32_t first = nx_reader_u32(&r);
     const uint32_t next = nx_reader_u32(&r);
-    if (!is_found || !nx_reader_ok(&r) || user_id != session->user_id || sid != session->sid ||
-        session->want_seq + 1 < first) {
-        move_failed(hub, now, session);
+    if (!is_found || !nx_reader_ok(&r) || user_id != session->user_id || sid != session->sid) {
+        move_failed(hub, now, session, out);
         return;
     }
     if (session->want_seq >= next) {
@@ -141,27 +233,24 @@ void gw_hub_move_import(struct gw_hub *hub, nx_time now, uint64_t handle, struct
         gw_hub_end(hub, now, session, GW_CLOSE_INVALID_SEQ, "invalid seq");
         return;
     }
-    /* What arrived here since SESSION_OPENED comes behind what the old shard had. */
-    uint32_t live[GW_RING_SIZE_MAX];
-    uint32_t live_count = 0;
-    for (uint32_t s = session->tail; s != session->head; s++) {
-        live[live_count++] = session->ring[s & session->ring_mask];
+    if (session->want_seq + 1 < first) {
+        move_failed(hub, now, session, out);
+        return;
     }
+    /* What arrived here since SESSION_OPENED comes behind what the old shard had. */
+    struct live live;
+    live_take(session, &live);
     if (gw_session_ring_open(&hub->sessions, session, session->want_seq + 1) != NX_OK) {
-        move_failed(hub, now, session);
+        no_memory(hub, now, session);
         return;
     }
     /* What a detached session gathered is more than a live one may owe: it is no slow consumer. */
     gw_session_state_set(&hub->sessions, session, GW_SESSION_DETACHED);
     const bool is_whole = import_frames(hub, session, &r);
-    for (uint32_t i = 0; i < live_count; i++) {
-        if (gw_framelog_has(&hub->log, live[i])) {
-            gw_fanout_give(&hub->fanout, session, live[i], gw_framelog_at(&hub->log, live[i])->size);
-        }
-    }
+    live_give(hub, session, &live);
     gw_session_state_set(&hub->sessions, session, GW_SESSION_RESUMING);
     if (!is_whole || session->sent != session->want_seq + 1) {
-        move_failed(hub, now, session);
+        no_memory(hub, now, session);
         return;
     }
     session->unsent_limit = session->unsent_size + GW_UNSENT_SIZE_MAX;

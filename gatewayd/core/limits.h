@@ -19,6 +19,7 @@ enum {
     GW_CLOSE_REASON_MAX = 123,         /**< bytes of a close reason, RFC 6455 section 5.5 */
 
     GW_RING_SIZE_MIN = 64,        /**< frame positions of a fresh session */
+    GW_REPLAY_MIN = 256,          /**< newest dispatches that a resume can repeat, told in READY */
     GW_RING_SIZE_MAX = 4096,      /**< most dispatches that a detached session gathers */
     GW_UNSENT_MAX = 1024,         /**< most dispatches unsent of a live one; more and it is a slow consumer */
     GW_RING_GROWTH = 4,           /**< factor of one growth step: 64, 256, 1024, 4096 */

@@ -55,7 +55,8 @@ static void grow(struct gw_revoke *revoke)
     revoke->room = room;
 }
 
-enum nx_err gw_revoke_add(struct gw_revoke *revoke, uint64_t user_id, uint64_t sid, uint64_t now_s)
+enum nx_err gw_revoke_add(struct gw_revoke *revoke, uint64_t user_id, uint64_t sid, uint64_t up_to,
+                          uint64_t now_s)
 {
     if (revoke->next - revoke->first == revoke->room) {
         grow(revoke);
@@ -71,7 +72,8 @@ enum nx_err gw_revoke_add(struct gw_revoke *revoke, uint64_t user_id, uint64_t s
     if (err != NX_OK) {
         return NX_E_NO_MEMORY;
     }
-    *entry_at(revoke, revoke->next) = (struct gw_revoked){.user_id = user_id, .sid = sid, .at_s = now_s};
+    *entry_at(revoke, revoke->next) =
+        (struct gw_revoked){.user_id = user_id, .sid = sid, .up_to = up_to, .at_s = now_s};
     revoke->next++;
     return NX_OK;
 }
@@ -82,7 +84,11 @@ bool gw_revoke_has(const struct gw_revoke *revoke, uint64_t user_id, uint64_t si
     if (gw_index_get(&revoke->sids, sid, &number)) {
         return true;
     }
-    return gw_index_get(&revoke->users, user_id, &number) && issued_s <= entry_at(revoke, number)->at_s;
+    if (!gw_index_get(&revoke->users, user_id, &number)) {
+        return false;
+    }
+    const struct gw_revoked *entry = entry_at(revoke, number);
+    return sid != 0 ? sid <= entry->up_to : issued_s <= entry->at_s;
 }
 
 void gw_revoke_expire(struct gw_revoke *revoke, uint64_t now_s)

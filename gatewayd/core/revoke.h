@@ -14,7 +14,8 @@
 struct gw_revoked {
     uint64_t user_id; /**< set when the whole user is meant, and then sid is 0 */
     uint64_t sid;
-    uint64_t at_s; /**< seconds since 1970: tokens issued later are good again */
+    uint64_t up_to; /**< the whole user: logins with a larger id came later and are good */
+    uint64_t at_s;  /**< seconds since 1970; what has no login is good again when issued later */
 };
 
 /** The list of a shard. */
@@ -34,12 +35,13 @@ void gw_revoke_init(struct gw_revoke *revoke, const struct gw_memory *memory, ui
 /** Gives the memory back. */
 void gw_revoke_fini(struct gw_revoke *revoke);
 
-/** Remembers that a login, or with `sid` 0 every login of the user up to `now_s`, is over. Without memory the oldest
- *  entry is forgotten for it. Returns NX_OK; NX_E_NO_MEMORY when not even the first one fits. */
+/** Remembers that since `now_s` a login, or with `sid` 0 every login of the user up to the id `up_to`, is over. Without
+ *  memory the oldest entry is forgotten for it. Returns NX_OK; NX_E_NO_MEMORY when not even the first one fits. */
 NX_MUST_USE enum nx_err gw_revoke_add(struct gw_revoke *revoke, uint64_t user_id, uint64_t sid,
-                                      uint64_t now_s);
+                                      uint64_t up_to, uint64_t now_s);
 
-/** Returns whether a token of this login issued at `issued_s` is revoked. */
+/** Returns whether a token of this login is revoked. Logins are compared by the order of their ids, not by clocks;
+ *  `issued_s` counts only for tokens without a login (`sid` 0). */
 bool gw_revoke_has(const struct gw_revoke *revoke, uint64_t user_id, uint64_t sid, uint64_t issued_s);
 
 /** Forgets what is older than GW_REVOKED_S. Cost: what is forgotten. */

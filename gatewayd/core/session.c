@@ -248,6 +248,9 @@ bool gw_session_ring_room(struct gw_sessions *sessions, struct gw_session *sessi
     if (session->ring == NULL) {
         return false;
     }
+    if (session->ring_mask + 1 < GW_REPLAY_MIN && ring_grow(sessions, session)) {
+        return true;
+    }
     if (session->tail != session->sent) {
         session->tail++;
         return true;

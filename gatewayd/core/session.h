@@ -2,7 +2,8 @@
  *
  * Layer:   gatewayd/core (pure)
  * Threads: own shard
- * Limits:  GW_SESSIONS_MAX slots in slabs; a ring of 64 to 4096 positions; 320 bytes per slot
+ * Limits:  GW_SESSIONS_MAX slots in slabs; a ring of 64 to 4096 positions, of GW_REPLAY_MIN once so many were sent; 320
+ *          bytes per slot
  * Idiom:   the first cache line of a slot is all that a delivery touches. s, the number of a dispatch, is the index in the
  *          ring: [tail .. sent) was taken by the kernel and can be replayed, [sent .. head) is unsent.
  *
@@ -138,11 +139,13 @@ struct gw_session {
     uint8_t bot_key[GW_SESSION_BOT_KEY_SIZE]; /**< start of the SHA-256 of a bot's token; zero for people */
     uint8_t reason;                           /**< enum nx_bus_open that opened it */
     uint8_t status;                           /**< enum nx_bus_status the client asked for */
+    uint8_t told_status;                      /**< enum nx_bus_status that control was told last */
     uint8_t acks_count;                       /**< heartbeats not acknowledged yet */
     uint8_t pings_count;                      /**< pings since heard_at, for the flood limit */
     bool is_guarded;                          /**< counted by addr_guard under addr_key */
     bool is_over;                             /**< the end of the connection is the end of the session */
     bool is_rejoining;                        /**< SESSION_OPEN was sent again after control came back */
+    bool is_status_owed;                      /**< control's link was full when it was to be told */
     bool is_open;                             /**< control knows it: SESSION_OPEN was sent */
     bool is_loopback;                         /**< the peer is on this machine: load-test tokens are taken */
     bool is_bot;

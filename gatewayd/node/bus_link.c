@@ -137,15 +137,34 @@ static void reopen_some(struct gw_shard *shard)
     }
 }
 
+/* Tells what the link had no room for when it happened. */
+static void statuses_some(struct gw_shard *shard)
+{
+    struct gw_hub *hub = &shard->hub;
+    struct nx_bus_session_status status;
+    uint32_t cursor = 0;
+    while (hub->has_statuses_owed && hub->is_synced &&
+           nx_link_pending(&shard->bus.rt) < GW_BUS_QUEUE_MAX / 2 &&
+           gw_hub_status_next(hub, &cursor, &status)) {
+        if (NX_LINK_PUT(&shard->bus.rt, session_status, &status) != NX_OK) {
+            const struct gw_verdict verdict = {.kind = GW_VERDICT_STATUS, .as.status = status};
+            gw_hub_undelivered(hub, &verdict);
+            break;
+        }
+    }
+}
+
 static void on_room(void *context)
 {
     reopen_some(context);
+    statuses_some(context);
 }
 
 void gw_bus_link_tick(struct gw_shard *shard)
 {
     if (shard->bus.is_rt_up) {
         reopen_some(shard);
+        statuses_some(shard);
     }
 }
 

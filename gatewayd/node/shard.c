@@ -280,8 +280,10 @@ static void on_moved(struct nx_mail *mail, void *context)
 {
     struct move_letter *letter = NX_LIST_ITEM(mail, struct move_letter, mail);
     struct gw_shard *shard = context;
+    struct gw_verdict verdict;
     gw_hub_move_import(&shard->hub, nx_loop_now(shard->loop), letter->session,
-                       nx_bytes_of(letter->bytes, letter->size));
+                       nx_bytes_of(letter->bytes, letter->size), &verdict);
+    gw_bus_link_verdict(shard, &verdict);
     gw_shard_kick(shard);
     letter->mail.receive = on_moved_home;
     if (nx_mailbox_post(letter->home->mailbox, shard->loop, &letter->mail) != NX_OK) {

@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 verdict.kind == GW_VERDICT_EXPORT) {
                 size_t exported = 0;
                 uint8_t *blob = gw_hub_move_export(&hub, now, verdict.session, &exported);
-                gw_hub_move_import(&hub, now, verdict.new_session, nx_bytes_of(blob, exported));
+                gw_hub_move_import(&hub, now, verdict.new_session, nx_bytes_of(blob, exported), &verdict);
                 give(NULL, blob, exported);
             }
             break;

@@ -210,6 +210,190 @@ TEST(gateway, send_is_refused_with_the_code_of_rest)
     fixture_close();
 }
 
+TEST(gateway, ambiguous_commit_is_looked_at_before_the_sender_is_told)
+{
+    fixture_open();
+    const struct person ada = person("ada"), bob = person("bob");
+    const struct place p = place_of(&ada);
+    joins(&bob, &p, &ada);
+    links(2);
+    opens(&ada, 0, 1, ALL);
+    opens(&bob, 1, 2, ALL);
+    quiet();
+    /* Written, and said not to be: with a nonce and without. */
+    for (int i = 0; i < 2; i++) {
+        fx.fail_with = NX_E_UNAVAILABLE;
+        fx.is_ambiguous = true;
+        sends(0, 1, &p, "hello", i == 0 ? "n" : "");
+        fixture_settle();
+        CHECK(ordered("0 SESSION_EVENT 1 \"t\":\"NEXUS_MESSAGE_ACK\"", "0 EVENT") && count("1 EVENT") == 1 &&
+                  has(fx.log, "\"content\":\"hello\"") && !has(fx.log, "REFUSED"),
+              "%s", fx.log);
+        CHECK(has(fx.log, i == 0 ? " seq=1 " : " seq=2 "), "%s", fx.log);
+        quiet();
+        fixture_later(1000);
+        fixture_later(1000);
+        CHECK(fx.log_size == 0 && fx.world.doubts.count == 0, "told once, and the doubt is over: %s", fx.log);
+    }
+    /* Not written: refused, once, and nobody hears anything. */
+    fx.fail_with = NX_E_UNAVAILABLE;
+    sends(0, 1, &p, "lost", "m");
+    fixture_settle();
+    CHECK(count("130000") == 1 && !has(fx.log, "EVENT channel"), "%s", fx.log);
+    quiet();
+    sends(0, 1, &p, "lost", "m");
+    fixture_settle();
+    CHECK(has(fx.log, "NEXUS_MESSAGE_ACK") && has(fx.log, " seq=3 "), "again: %s", fx.log);
+    fixture_later(1000);
+    fixture_later(1000);
+    fixture_close();
+}
+
+TEST(gateway, ambiguous_commit_whose_author_never_asks_again_is_told_all_the_same)
+{
+    fixture_open();
+    const struct person ada = person("ada"), bob = person("bob");
+    const struct place p = place_of(&ada);
+    joins(&bob, &p, &ada);
+    links(1);
+    opens(&bob, 0, 1, ALL);
+    quiet();
+    /* The author is told by REST that it did not work. */
+    fx.fail_with = NX_E_UNAVAILABLE;
+    fx.is_ambiguous = true;
+    const struct reply r = call(NX_BUS_POST, path("/api/v1/channels/%s/messages", p.channel), ada.token,
+                                "{\"content\":\"hello\",\"nonce\":\"n\"}");
+    CHECK(r.status == 503 && has(r.body, "130000"), "%u %s", r.status, r.body);
+    fixture_settle();
+    CHECK(count("0 EVENT") == 1 && has(fx.log, "\"content\":\"hello\"") && has(fx.log, " seq=1 "), "%s",
+          fx.log);
+    quiet();
+    /* The database is down for a while after it: asked again until it answers. */
+    fx.fail_with = NX_E_UNAVAILABLE;
+    fx.is_ambiguous = true;
+    sends(0, 1, &p, "one", "a");
+    struct ctl_op *send = fx.ops[0];
+    struct ctl_answer answer;
+    fixture_answer(&send->question, &send->arena, &answer);
+    fx.ops_count = 0;
+    ctl_gateway_answered(&fx.gateway, send, &answer, fx.wall_ms, fx.now);
+    CHECK(fx.log_size == 0 && fx.ops_count == 1, "the store is asked: %s", fx.log);
+    fx.fail_with = NX_E_UNAVAILABLE;
+    fixture_settle();
+    CHECK(count("130000") == 1 && !has(fx.log, "EVENT channel"), "no answer is no wrong answer: %s", fx.log);
+    quiet();
+    fx.fail_with = NX_E_UNAVAILABLE;
+    fixture_later(1000);
+    CHECK(fx.log_size == 0 && fx.world.doubts.count == 1, "still down: %s", fx.log);
+    fixture_later(1000);
+    CHECK(count("0 EVENT") == 1 && has(fx.log, "\"content\":\"one\"") && has(fx.log, " seq=2 "), "%s",
+          fx.log);
+    quiet();
+    sends(0, 1, &p, "one", "a");
+    fixture_settle();
+    CHECK(has(fx.log, "NEXUS_MESSAGE_ACK") && !has(fx.log, "EVENT channel"), "told already: %s", fx.log);
+    for (int i = 0; i < 4; i++) {
+        fixture_later(1000);
+    }
+    CHECK(fx.world.doubts.count == 0, "over");
+    fixture_close();
+}
+
+TEST(gateway, many_messages_in_doubt_are_told_in_their_order)
+{
+    enum { MANY = CTL_DOUBT_ROWS * 2 + 3 };
+    fixture_open();
+    const struct person ada = person("ada");
+    const struct place p = place_of(&ada);
+    links(1);
+    opens(&ada, 0, 1, ALL);
+    quiet();
+    char nonce[16];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(nonce, sizeof(nonce), "n%d", i);
+        sends(0, 1, &p, "hello", nonce);
+    }
+    const int asked = fx.ops_count;
+    for (int i = 0; i < asked; i++) {
+        struct ctl_answer answer;
+        fx.fail_with = NX_E_UNAVAILABLE;
+        fx.is_ambiguous = i % 3 != 0;
+        fixture_answer(&fx.ops[i]->question, &fx.ops[i]->arena, &answer);
+        ctl_gateway_answered(&fx.gateway, fx.ops[i], &answer, fx.wall_ms, fx.now);
+    }
+    memmove(fx.ops, fx.ops + asked, (size_t)(fx.ops_count - asked) * sizeof(fx.ops[0]));
+    fx.ops_count -= asked;
+    CHECK(fx.ops_count == 1, "one question for all");
+    fixture_settle();
+    CHECK(count("NEXUS_MESSAGE_ACK") == MANY - MANY / 3 - (MANY % 3 != 0) &&
+              count("130000") == MANY / 3 + (MANY % 3 != 0),
+          "%d acknowledged, %d refused", count("NEXUS_MESSAGE_ACK"), count("130000"));
+    uint64_t last = 0;
+    for (const char *at = fx.log; (at = strstr(at, "0 EVENT")) != NULL; at++) {
+        const uint64_t seq = strtoull(strstr(at, " seq=") + 5, NULL, 10);
+        CHECK(seq == last + 1, "%d after %d", (int)seq, (int)last);
+        last = seq;
+    }
+    CHECK(last == (uint64_t)count("NEXUS_MESSAGE_ACK"), "all of them");
+    CHECK(fx.gateway.sends == 0, "nobody waits");
+    fixture_close();
+}
+
+TEST(gateway, send_that_the_store_does_not_answer_is_refused_in_time_and_once)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    const struct place p = place_of(&ada);
+    links(1);
+    opens(&ada, 0, 1, ALL);
+    quiet();
+    sends(0, 1, &p, "slow", "n");
+    for (int i = 0; i < 2; i++) {
+        CHECK(fx.log_size == 0, "not yet: %s", fx.log);
+        fx.now = nx_time_add_ms(fx.now, CTL_SEND_MS / 2);
+        ctl_gateway_tick(&fx.gateway, fx.wall_ms, fx.now);
+    }
+    CHECK(count("130000") == 1, "%s", fx.log);
+    quiet();
+    fixture_settle();
+    CHECK(!has(fx.log, "SESSION_EVENT") && count("0 EVENT") == 1, "written after all, and told: %s", fx.log);
+    fixture_close();
+}
+
+TEST(gateway, session_too_many_ends_the_one_that_waits_longest_for_its_client)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    (void)place_of(&ada);
+    links(2);
+    for (uint64_t i = 1; i <= CTL_SESSIONS_PER_USER_MAX; i++) {
+        opens(&ada, 0, i, 0);
+    }
+    quiet();
+    opens(&ada, 0, 100, 0);
+    CHECK(has(fx.log, "OPENED 100 close=4000") && !has(fx.log, "END"), "all are in use: %s", fx.log);
+    struct nx_bus_session_status status = {.session = 7, .status = NX_BUS_STATUS_OFFLINE};
+    ctl_gateway_session_status(&fx.gateway, 0, &status);
+    ctl_gateway_session_status(&fx.gateway, 0, &status);
+    status.session = 3;
+    ctl_gateway_session_status(&fx.gateway, 0, &status);
+    quiet();
+    opens(&ada, 1, 101, 0);
+    CHECK(has(fx.log, "0 END 7\n") && has(fx.log, "OPENED 101 close=0") && count("END") == 1, "%s", fx.log);
+    quiet();
+    /* One that moves replaces itself. */
+    const struct nx_bus_session_open move = {.session = 102,
+                                             .reason = NX_BUS_OPEN_MOVE,
+                                             .old_session = 3,
+                                             .old_shard = 0,
+                                             .user_id = id_of(ada.id),
+                                             .sid = sid_of(&ada)};
+    ctl_gateway_session_open(&fx.gateway, 1, &move, fx.wall_ms);
+    fixture_settle();
+    CHECK(has(fx.log, "OPENED 102 close=0") && has(fx.log, "0 MOVE 3 ") && !has(fx.log, "END"), "%s", fx.log);
+    fixture_close();
+}
+
 TEST(gateway, rights_that_change_reach_the_shards_before_their_events)
 {
     fixture_open();

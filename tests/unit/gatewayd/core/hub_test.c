@@ -347,7 +347,7 @@ TEST(hub, moves_a_session_to_another_shard_without_loss)
     CHECK(verdict.kind == GW_VERDICT_EXPORT && verdict.session == old, "export");
     size_t size = 0;
     uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
-    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size), &verdict);
     const char *text = heard(b, fresh);
     CHECK(strcmp(text, "{\"op\":0,\"s\":3,\"t\":\"B\",\"d\":{}}|{\"op\":0,\"s\":4,\"t\":\"C\",\"d\":{}}|"
                        "{\"op\":0,\"s\":5,\"t\":\"RESUMED\",\"d\":{}}|") == 0,
@@ -357,9 +357,9 @@ TEST(hub, moves_a_session_to_another_shard_without_loss)
         struct gw_session *one = connect_one(b, 3);
         (void)say(b, one, resume_text(b, 42, id, 2, 900));
         BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(one), .user_id = 42, .sid = 420);
-        gw_hub_move_import(b, start, gw_session_handle(one), nx_bytes_of(bytes, cut));
-        const bool is_whole_frames = one->state == GW_SESSION_READY;
-        CHECK(!is_whole_frames || cut >= 38, "cut at %zu", cut);
+        gw_hub_move_import(b, start, gw_session_handle(one), nx_bytes_of(bytes, cut), &verdict);
+        const char *said = heard(b, one);
+        CHECK(strstr(said, "\"B\"") == NULL || cut >= 38, "cut at %zu: %s", cut, said);
         gw_hub_disconnect(b, start, one, 1000, &verdict);
     }
     give(NULL, bytes, size);
@@ -379,7 +379,7 @@ static struct gw_session *moved(struct gw_hub *a, struct gw_hub *b, struct gw_se
         .guilds = nx_bytes_of(guilds, sizeof(guilds)));
     size_t size = 0;
     uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
-    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size), &verdict);
     give(NULL, bytes, size);
     return fresh;
 }
@@ -396,6 +396,147 @@ TEST(hub, a_moved_session_with_a_seq_from_the_future_closes_with_4007)
     CHECK(strcmp(text, "#4007|") == 0, "%s", text);
     close_hub(a);
     close_hub(b);
+}
+
+/* A session that misses more than its old shard has is moved: what it hears on the new one, or a close. */
+static const char *moved_too_late(const char *capabilities, struct gw_session **there)
+{
+    static struct gw_hub *a, *b;
+    if (a != NULL) {
+        close_hub(a);
+        close_hub(b);
+    }
+    a = open_hub(0);
+    b = open_hub(1);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    strcpy(strrchr(id, '.') + 1, capabilities);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    for (int i = 0; i < GW_RING_SIZE_MAX + 10; i++) {
+        publish(a, "\"t\":\"A\",\"d\":{}}");
+    }
+    *there = moved(a, b, old, id, 1);
+    return heard(b, *there);
+}
+
+TEST(hub, a_move_that_comes_too_late_is_resumed_and_told_what_to_fetch)
+{
+    struct gw_session *session;
+    const char *text = moved_too_late("1", &session);
+    CHECK(strcmp(text,
+                 "{\"op\":0,\"s\":2,\"t\":\"RESUMED\",\"d\":{}}|"
+                 "{\"op\":0,\"s\":3,\"t\":\"NEXUS_RESYNC\",\"d\":{\"channel_id\":\"70\",\"last_seq\":5}}|") ==
+              0,
+          "%s", text);
+    CHECK(verdict.kind == GW_VERDICT_NONE && session->state == GW_SESSION_READY && session->is_open,
+          "goes on");
+    text = moved_too_late("0", &session);
+    CHECK(strcmp(text, "{\"op\":9,\"d\":false}|") == 0, "%s", text);
+    CHECK(verdict.kind == GW_VERDICT_CLOSE && session->state == GW_SESSION_HELLO && session->refs_count == 0,
+          "control is told, and the client may identify here");
+}
+
+TEST(hub, a_login_made_right_after_a_logout_of_all_is_good)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    /* The clock of control is far behind: only the order of the ids counts. */
+    BUS(hub, revoke, REVOKE, .user_id = 42, .close_code = 4004, .at_ms = 1, .up_to = 420);
+    const char *text = heard(hub, session);
+    CHECK(strcmp(text, "#4004|") == 0, "the old login is over: %s", text);
+    char payload[1024];
+    for (uint64_t sid = 420; sid <= 421; sid++) {
+        session = connect_one(hub, 2);
+        /* The same second as the logout, and long before by the clock of now. */
+        snprintf(payload, sizeof(payload), "{\"op\":2,\"d\":{\"token\":\"%s\",\"intents\":0}}",
+                 token(hub, 42, sid, 900));
+        BUS(hub, revoke, REVOKE, .user_id = 42, .close_code = 4004, .at_ms = (uint64_t)wall_ms, .up_to = 420);
+        (void)say(hub, session, payload);
+        CHECK((verdict.kind == GW_VERDICT_OPEN) == (sid == 421), "sid %d: kind %d", (int)sid,
+              (int)verdict.kind);
+    }
+    close_hub(hub);
+}
+
+TEST(hub, a_session_that_control_lets_go_is_over)
+{
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    gw_hub_disconnect(hub, start, session, 0, &verdict);
+    BUS(hub, session_end, SESSION_END, .session = gw_session_handle(session));
+    CHECK(gw_hub_timeout(hub, start, &verdict) && verdict.kind == GW_VERDICT_NONE && hub->sessions.count == 0,
+          "given back, and control is not told what it said itself");
+    struct gw_session *fresh = connect_one(hub, 2);
+    (void)say(hub, fresh, resume_text(hub, 42, id, 1, 900));
+    CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_RESTORE,
+          "as after a crash");
+    session = identified(hub, 3, 43, NULL);
+    BUS(hub, session_end, SESSION_END, .session = gw_session_handle(session));
+    CHECK(strcmp(heard(hub, session), "#4000|") == 0, "its client had come back");
+    close_hub(hub);
+}
+
+TEST(hub, a_status_that_the_link_did_not_take_is_told_later)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    uint32_t cursor = 0;
+    struct nx_bus_session_status status;
+    (void)say(hub, session, "{\"op\":3,\"d\":{\"status\":\"dnd\"}}");
+    CHECK(verdict.kind == GW_VERDICT_STATUS, "told");
+    gw_hub_undelivered(hub, &verdict);
+    (void)say(hub, session, "{\"op\":3,\"d\":{\"status\":\"idle\"}}");
+    gw_hub_undelivered(hub, &verdict);
+    CHECK(hub->has_statuses_owed && gw_hub_status_next(hub, &cursor, &status) &&
+              status.session == gw_session_handle(session) && status.status == NX_BUS_STATUS_IDLE,
+          "the newest");
+    CHECK(!gw_hub_status_next(hub, &cursor, &status) && !hub->has_statuses_owed, "once");
+    gw_hub_disconnect(hub, start, session, 0, &verdict);
+    gw_hub_undelivered(hub, &verdict);
+    cursor = 0;
+    CHECK(gw_hub_status_next(hub, &cursor, &status) && status.status == NX_BUS_STATUS_OFFLINE, "gone");
+    close_hub(hub);
+}
+
+TEST(hub, a_status_that_changed_while_control_came_back_is_told)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    struct nx_bus_session_status status;
+    gw_hub_bus_down(hub);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open) && open.status == NX_BUS_STATUS_ONLINE, "told again");
+    (void)say(hub, session, "{\"op\":3,\"d\":{\"status\":\"dnd\"}}");
+    CHECK(verdict.kind == GW_VERDICT_NONE, "control would not know whose");
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42,
+        .sid = 420);
+    cursor = 0;
+    CHECK(hub->has_statuses_owed && gw_hub_status_next(hub, &cursor, &status) &&
+              status.status == NX_BUS_STATUS_DND,
+          "now it does");
+    close_hub(hub);
+}
+
+TEST(hub, a_live_session_can_repeat_as_much_as_ready_says)
+{
+    struct gw_hub *hub = open_hub(0);
+    char id[128];
+    struct gw_session *session = identified(hub, 1, 42, id);
+    for (int i = 0; i < 2 * GW_REPLAY_MIN; i++) {
+        publish(hub, "\"t\":\"A\",\"d\":{}}");
+        (void)heard(hub, session); /* READY is 1, these are 2 to 513 */
+    }
+    CHECK(session->ring_mask + 1 == GW_REPLAY_MIN, "bounded: %u", session->ring_mask + 1);
+    gw_hub_disconnect(hub, start, session, 0, &verdict);
+    struct gw_session *fresh = connect_one(hub, 2);
+    (void)say(hub, fresh, resume_text(hub, 42, id, GW_REPLAY_MIN + 1, 900));
+    CHECK(verdict.session == session, "the last 256 can be repeated");
+    const char *text = heard(hub, session);
+    CHECK(strncmp(text, "{\"op\":0,\"s\":258,", 16) == 0, "%.60s", text);
+    close_hub(hub);
 }
 
 TEST(hub, moves_all_that_a_detached_session_gathered)
@@ -433,7 +574,7 @@ TEST(hub, an_export_that_overtakes_the_word_of_control_waits_for_it)
     (void)say(b, fresh, resume_text(b, 42, id, 1, 900));
     size_t size = 0;
     uint8_t *bytes = gw_hub_move_export(a, start, old, &size);
-    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size), &verdict);
     give(NULL, bytes, size);
     CHECK(strcmp(heard(b, fresh), "") == 0, "nothing before control has spoken");
     BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420);
@@ -447,7 +588,7 @@ TEST(hub, an_export_that_overtakes_the_word_of_control_waits_for_it)
     fresh = connect_one(b, 3);
     (void)say(b, fresh, resume_text(b, 42, id, 1, 900));
     bytes = gw_hub_move_export(a, start, old, &size);
-    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size));
+    gw_hub_move_import(b, start, gw_session_handle(fresh), nx_bytes_of(bytes, size), &verdict);
     give(NULL, bytes, size);
     BUS(b, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh),
         .close_code = GW_CLOSE_DISABLED);
@@ -586,13 +727,39 @@ TEST(hub, after_control_came_back_old_rights_show_nothing)
     CHECK(strstr(text, "SECRET") == NULL && strstr(text, "OPEN") != NULL, "%s", text);
     /* What it subscribes to meanwhile is kept: the rights count when something is delivered. */
     (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"70\"]}}");
-    CHECK(strstr(heard(hub, session), "\"id\":\"70\"") != NULL, "subscribed");
+    text = heard(hub, session);
+    CHECK(strcmp(text, "") == 0,
+          "whether it may view the channel, and where that stands, is not known yet: %s", text);
     const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2};
+    const uint8_t all = 0xff;
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 70, .last_seq = 9,
+        .view = nx_bytes_of(&all, 1));
     BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42, .sid = 420,
         .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+    text = heard(hub, session);
+    CHECK(strstr(text, "\"t\":\"NEXUS_SUBSCRIBED\",\"d\":{\"guild_id\":\"7\",\"channels\":[{\"id\":\"70\","
+                       "\"last_seq\":9}]") != NULL,
+          "%s", text);
     publish(hub, "\"t\":\"B\",\"d\":{}}");
     text = heard(hub, session);
     CHECK(strstr(text, "\"B\"") != NULL, "%s", text);
+    close_hub(hub);
+}
+
+TEST(hub, a_subscription_to_a_guild_that_is_lost_meanwhile_is_answered_as_empty)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    gw_hub_bus_down(hub);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open), "told again");
+    (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"70\"]}}");
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42,
+        .sid = 420);
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "\"d\":{\"guild_id\":\"7\",\"channels\":[]}") != NULL, "%s", text);
     close_hub(hub);
 }
 

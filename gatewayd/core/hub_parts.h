@@ -1,0 +1,68 @@
+/* hub_parts.h - what the files of the hub need of each other; for hub*.c only.
+ *
+ * Layer:   gatewayd/core (pure)
+ * Threads: own shard
+ * Idiom:   hub_bus.c takes a message of control and hands it to the part that it is about: sessions (hub_open.c), guilds and
+ *          rights (hub_guild.c)
+ */
+#ifndef GW_CORE_HUB_PARTS_H
+#define GW_CORE_HUB_PARTS_H
+
+#include "gatewayd/core/hub.h"
+
+/* Decodes into `message` or counts; an early return keeps the handlers flat. */
+#define GW_HUB_DECODE(name)                                                                                  \
+    struct nx_bus_##name message;                                                                            \
+    if (nx_bus_##name##_get(payload, &message) != NX_OK) {                                                   \
+        hub->metrics.bus_malformed_total++;                                                                  \
+        return NX_E_MALFORMED;                                                                               \
+    }
+
+/* Messages of control about sessions. Each returns NX_OK, or NX_E_MALFORMED when it does not decode. */
+
+/** SESSION_OPENED: the session is joined to its guilds, or refused. */
+enum nx_err gw_hub_open_opened(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct nx_bytes payload,
+                               struct gw_verdict *out);
+
+/** SESSION_READY: the first dispatches. */
+enum nx_err gw_hub_open_ready(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct nx_bytes payload);
+
+/** SESSION_MOVE: the session is to be exported. */
+enum nx_err gw_hub_open_move(struct gw_hub *hub, struct nx_bytes payload, struct gw_verdict *out);
+
+/** SESSION_END: control has let go of the session. */
+enum nx_err gw_hub_open_end(struct gw_hub *hub, nx_time now, struct nx_bytes payload);
+
+/** A session cannot be continued (op 9), but its client may identify on the same connection. */
+void gw_hub_open_refuse(struct gw_hub *hub, nx_time now, struct gw_session *session);
+
+/* Messages of control about guilds and rights, as above. */
+
+/** GUILD_STATE. */
+enum nx_err gw_hub_guild_state(struct gw_hub *hub, struct nx_bytes payload);
+
+/** CHANNEL_STATE. */
+enum nx_err gw_hub_guild_channel_state(struct gw_hub *hub, struct nx_bytes payload);
+
+/** CHANNEL_GONE. */
+enum nx_err gw_hub_guild_channel_gone(struct gw_hub *hub, struct nx_bytes payload);
+
+/** GUILD_GONE. */
+enum nx_err gw_hub_guild_gone(struct gw_hub *hub, struct nx_bytes payload);
+
+/** ROLESET_VIEW. */
+enum nx_err gw_hub_guild_roleset_view(struct gw_hub *hub, struct nx_bytes payload);
+
+/** MEMBER_ROLESET. */
+enum nx_err gw_hub_guild_member(struct gw_hub *hub, struct nx_bytes payload);
+
+/** Answers the SUBSCRIBE of a member whose rights were not known when it asked, if it did. */
+void gw_hub_input_subscribed(struct gw_hub *hub, struct gw_session *session, const struct gw_ref *ref);
+
+/** Returns what control should know of the session's presence. */
+static inline uint8_t gw_hub_status_of(const struct gw_session *session)
+{
+    return session->state == GW_SESSION_DETACHED ? (uint8_t)NX_BUS_STATUS_OFFLINE : session->status;
+}
+
+#endif
