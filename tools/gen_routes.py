@@ -19,7 +19,20 @@ def body_max(operation):
     return operation.get("x-nexus-body-max", 65536) if "requestBody" in operation else 0
 
 
-def row(path, method, operation):
+def refused(api, operation):
+    """Members of the body, or of its elements, that are answered with 400 instead of being dropped."""
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    schema = schema.get("items", schema)
+    if "$ref" in schema:
+        schema = api["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    names = schema.get("x-nexus-refused", [])
+    both = set(names) & set(schema.get("properties", {}))
+    if both:
+        fail(f"{operation['operationId']}: {sorted(both)} is both taken and refused")
+    return "".join(f"{name}\\0" for name in names)
+
+
+def row(api, path, method, operation):
     name = operation.get("operationId") or fail(f"{method} {path}: no operationId")
     if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name):
         fail(f"{name}: must be words joined by _")
@@ -32,11 +45,13 @@ def row(path, method, operation):
     permissions = operation.get("x-nexus-permission", [])
     if permissions and scope == "none":
         fail(f"{name}: a permission needs a scope")
+    if not operation.get("x-nexus-matrix"):
+        fail(f"{name}: no x-nexus-matrix: nothing shows who may call it")
     count, seconds = operation.get("x-nexus-bucket") or fail(f"{name}: no x-nexus-bucket")
     bits = " | ".join("PERM_" + p for p in permissions) or "0"
     required = "true" if operation.get("requestBody", {}).get("required") else "false"
     return (f'API_ROUTE({method.upper()}, "{path}", {name}, {auth.upper()}, {scope.upper()}, ({bits}), {count}, {seconds}, '
-            f'{body_max(operation)}, {required})')
+            f'{body_max(operation)}, {required}, "{refused(api, operation)}")')
 
 
 def write(path, text):
@@ -54,8 +69,9 @@ def main():
     for path, item in api["paths"].items():
         for method in METHODS:
             if method in item:
-                rows.append(row(path, method, item[method]))
+                rows.append(row(api, path, method, item[method]))
                 names.append(item[method]["operationId"])
+                del item[method]["x-nexus-matrix"]  # the tests' business
     if len(set(names)) != len(names):
         fail("an operationId comes twice")
     os.makedirs(folder, exist_ok=True)

@@ -26,23 +26,25 @@ static bool is_plain(struct nx_bytes id)
 /* What the body says beside status, code and words. */
 struct details {
     const struct nx_json_faults *faults;
-    const char *taken; /* a member whose value somebody else has */
-    int64_t retry_ms;  /* -1: none */
+    const char *member; /* a member with a fault of its own kind */
+    const char *code;   /* of that fault */
+    const char *text;
+    int64_t retry_ms; /* -1: none */
     bool is_global;
 };
 
-static void write_taken(struct nx_json_out *out, const char *name)
+static void write_member(struct nx_json_out *out, const struct details *details)
 {
     nx_json_out_object(out);
-    nx_json_out_key(out, name);
+    nx_json_out_key(out, details->member);
     nx_json_out_object(out);
     nx_json_out_key(out, "_errors");
     nx_json_out_array(out);
     nx_json_out_object(out);
     nx_json_out_key(out, "code");
-    nx_json_out_text(out, "ALREADY_TAKEN");
+    nx_json_out_text(out, details->code);
     nx_json_out_key(out, "message");
-    nx_json_out_text(out, "This is already taken");
+    nx_json_out_text(out, details->text);
     nx_json_out_object_end(out);
     nx_json_out_array_end(out);
     nx_json_out_object_end(out);
@@ -51,10 +53,10 @@ static void write_taken(struct nx_json_out *out, const char *name)
 
 static void write_members(struct nx_json_out *out, const struct api_request *r, const struct details *details)
 {
-    if (details->faults != NULL || details->taken != NULL) {
+    if (details->faults != NULL || details->member != NULL) {
         nx_json_out_key(out, r->is_envelope ? "fields" : "errors");
-        if (details->taken != NULL) {
-            write_taken(out, details->taken);
+        if (details->member != NULL) {
+            write_member(out, details);
         } else {
             nx_json_fields_errors(out, details->faults);
         }
@@ -133,7 +135,15 @@ enum api_next api_error_field(struct api_request *r, const char *name, enum nx_j
 
 enum api_next api_error_taken(struct api_request *r, const char *name)
 {
-    const struct details details = {.taken = name, .retry_ms = -1};
+    const struct details details = {
+        .member = name, .code = "ALREADY_TAKEN", .text = "This is already taken", .retry_ms = -1};
+    return answer(r, API_ERROR_FORM, &details);
+}
+
+enum api_next api_error_unsupported(struct api_request *r, const char *name)
+{
+    const struct details details = {
+        .member = name, .code = "NOT_SUPPORTED", .text = "This is not offered here", .retry_ms = -1};
     return answer(r, API_ERROR_FORM, &details);
 }
 

@@ -33,6 +33,9 @@ enum api_next api_error_field(struct api_request *r, const char *name, enum nx_j
 /** Answers 400: the value of the member `name` is somebody else's. Returns API_DONE. */
 enum api_next api_error_taken(struct api_request *r, const char *name);
 
+/** Answers 400: the member `name` asks for something that is not offered here. Returns API_DONE. */
+enum api_next api_error_unsupported(struct api_request *r, const char *name);
+
 /** Answers 429. Returns API_DONE. */
 enum api_next api_error_limited(struct api_request *r, int64_t retry_ms, bool is_global, const char *scope);
 

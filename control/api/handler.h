@@ -13,7 +13,8 @@
 /** Entries of a field table, and how many. */
 #define API_FIELDS(table) (table), sizeof(table) / sizeof((table)[0])
 
-#define API_ROUTE(method, path, operation, auth, scope, permissions, count, period_s, body_max, has_body)    \
+#define API_ROUTE(method, path, operation, auth, scope, permissions, count, period_s, body_max, has_body,    \
+                  refused)                                                                                   \
     enum api_next api_##operation(struct api_request *r);
 #include <api_routes.inc>
 #undef API_ROUTE

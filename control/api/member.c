@@ -94,7 +94,7 @@ static const struct nx_json_field fields[] = {
     {"communication_disabled_until", NX_JSON_FIELD_TEXT, NX_JSON_FIELD_NULLABLE, 0, 40,
      offsetof(struct edit, timeout)},
 };
-enum { FIELD_NICK = 1, FIELD_ROLES = 2, FIELD_TIMEOUT = 4 };
+enum { FIELD_NICK = 1, FIELD_ROLES = 2, FIELD_TIMEOUT = 4, SELF_FIELDS = 1 /* of the table */ };
 
 /* Starts an edit from what the directory has, with bytes of its own. */
 static bool edit_of(struct api_request *r, struct edit *edit, const struct ctl_member *member)
@@ -271,18 +271,16 @@ static enum api_next update(struct api_request *r, uint64_t target_id, bool is_n
     if (!edit_of(r, edit, target)) {
         return api_error(r, API_ERROR_INTERNAL);
     }
-    if (!api_request_fields(r, API_FIELDS(fields), edit, &present)) {
+    if (!api_request_fields(r, fields, is_nick_only ? SELF_FIELDS : sizeof(fields) / sizeof(*fields), edit,
+                            &present)) {
         return API_DONE;
     }
-    uint64_t seen = present.values | present.nulls;
+    const uint64_t seen = present.values | present.nulls;
     if ((present.nulls & FIELD_NICK) != 0) {
         edit->row.nick = nx_bytes_of(NULL, 0);
     }
     if ((present.nulls & FIELD_TIMEOUT) != 0) {
         edit->timeout = nx_bytes_of(NULL, 0);
-    }
-    if (is_nick_only) {
-        seen &= FIELD_NICK;
     }
     if (!read_rest(r, edit, actor, target, seen) ||
         ((seen & FIELD_ROLES) != 0 && !read_roles(r, edit, actor))) {

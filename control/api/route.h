@@ -40,6 +40,8 @@ struct api_route {
     uint32_t period_s;    /**< ... in so many seconds */
     uint32_t body_max;    /**< bytes of a JSON body; 0: none is read */
     bool has_body;        /**< a JSON object is required */
+    const char
+        *refused; /**< names of members that have no meaning here, each ended by a NUL, then an empty one */
 };
 
 /** The table. */

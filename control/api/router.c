@@ -146,6 +146,55 @@ static bool is_json(struct nx_bytes type)
            type.at[sizeof(json) - 1] == ' ';
 }
 
+/* Whether a member asks for nothing: clients send such values for what they do not use. */
+static bool is_nothing(struct nx_json value)
+{
+    bool truth;
+    uint64_t number;
+    switch (value.kind) {
+    case NX_JSON_NULL:
+        return true;
+    case NX_JSON_STRING:
+        return nx_json_string_size(value) == 0;
+    case NX_JSON_NUMBER:
+        return nx_json_u64(value, &number) == NX_OK && number == 0;
+    case NX_JSON_ARRAY:
+    case NX_JSON_OBJECT:
+        return nx_json_count(value) == 0;
+    default:
+        return nx_json_bool(value, &truth) == NX_OK && !truth;
+    }
+}
+
+/* Members that mean something to Discord and nothing here are not dropped as if they had been taken. Returns false, the
+ * error answered, when `object` has one. */
+static bool has_no_refused(struct api_request *r, struct nx_json object)
+{
+    struct nx_json value;
+    for (const char *name = r->route->refused; *name != 0; name += strlen(name) + 1) {
+        if (object.kind == NX_JSON_OBJECT && nx_json_find(object, name, &value) && !is_nothing(value)) {
+            (void)api_error_unsupported(r, name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_no_refused_in(struct api_request *r, struct nx_json root)
+{
+    struct nx_json value;
+    if (root.kind != NX_JSON_ARRAY || *r->route->refused == 0) {
+        return has_no_refused(r, root);
+    }
+    struct nx_json_walk walk = nx_json_walk(root);
+    while (nx_json_array_next(&walk, &value)) {
+        if (!has_no_refused(r, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Returns false, the error answered, unless the body is what the route takes. */
 static bool read_body(struct api_request *r)
 {
@@ -164,7 +213,7 @@ static bool read_body(struct api_request *r)
         (void)api_error(r, API_ERROR_JSON);
         return false;
     }
-    return true;
+    return has_no_refused_in(r, r->root);
 }
 
 /* Returns false, the error answered, unless the caller may do what the route says to the thing of the first id. */
