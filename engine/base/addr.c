@@ -157,6 +157,25 @@ enum nx_err nx_addr_parse(struct nx_bytes text, struct nx_addr *out)
     return NX_OK;
 }
 
+enum nx_err nx_addr_parse_ip(struct nx_bytes text, struct nx_addr *out)
+{
+    struct nx_addr addr = {.family = NX_ADDR_FAMILY_IPV4};
+    struct nx_bytes dotted = text;
+    if (take_ipv4(&dotted, addr.ip)) {
+        text = dotted;
+    } else {
+        memset(addr.ip, 0, sizeof(addr.ip));
+        if (!parse_ipv6(&text, &addr)) {
+            return NX_E_MALFORMED;
+        }
+    }
+    if (text.size != 0) {
+        return NX_E_MALFORMED;
+    }
+    *out = addr;
+    return NX_OK;
+}
+
 static void write_ipv4(const uint8_t ip[4], struct nx_writer *out)
 {
     for (int i = 0; i < 4; i++) {

@@ -34,6 +34,9 @@ struct nx_addr {
  */
 NX_MUST_USE enum nx_err nx_addr_parse(struct nx_bytes text, struct nx_addr *out);
 
+/** Parses an IP alone, "127.0.0.1" or "fe80::1%2". Returns NX_E_MALFORMED for anything else, brackets and ports too. */
+NX_MUST_USE enum nx_err nx_addr_parse_ip(struct nx_bytes text, struct nx_addr *out);
+
 /** Writes "1.2.3.4:80" or "[2001:db8::1]:80"; port 0 is written too. For an address without family writes
  * "none". */
 void nx_addr_format(const struct nx_addr *addr, struct nx_writer *out);

@@ -5,7 +5,10 @@
 static const uint8_t signature[12] = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
 static const char text_start[] = "PROXY ";
 
-enum { TEXT_MAX = 107, V2_HEAD = 16, V2_INET = 0x1, V2_INET6 = 0x2 };
+enum { TEXT_MAX = 107, V2_HEAD = 16, V2_INET = 0x1, V2_INET6 = 0x2, V2_UNIX = 0x3, V2_DATAGRAM = 0x2 };
+
+/* Bytes of the addresses and ports, by address family of version 2. */
+static const uint16_t v2_sizes[] = {[V2_INET] = 12, [V2_INET6] = 36, [V2_UNIX] = 216};
 
 static bool begins(struct nx_bytes bytes, const void *start, size_t size)
 {
@@ -29,6 +32,27 @@ static struct nx_bytes word(struct nx_bytes *rest)
     return out;
 }
 
+static bool port_read(struct nx_bytes text, uint16_t *out)
+{
+    uint32_t port = 0;
+    if (text.size == 0 || text.size > 5 || (text.at[0] == '0' && text.size > 1)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9') {
+            return false;
+        }
+        port = port * 10 + (uint32_t)(text.at[i] - '0');
+    }
+    *out = (uint16_t)port;
+    return port <= UINT16_MAX;
+}
+
+static bool ip_read(struct nx_bytes text, int family, struct nx_addr *out)
+{
+    return nx_addr_parse_ip(text, out) == NX_OK && out->family == family && out->scope == 0;
+}
+
 static enum nx_err parse_text(struct nx_bytes bytes, struct nx_addr *source, size_t *size)
 {
     size_t end = 0;
@@ -45,30 +69,23 @@ static enum nx_err parse_text(struct nx_bytes bytes, struct nx_addr *source, siz
         return NX_E_MALFORMED;
     }
     struct nx_bytes rest = nx_bytes_slice(bytes, sizeof(text_start) - 1, end - 1 - (sizeof(text_start) - 1));
-    const struct nx_bytes family = word(&rest);
-    if (nx_bytes_is(family, "UNKNOWN")) {
+    const struct nx_bytes name = word(&rest);
+    if (nx_bytes_is(name, "UNKNOWN")) {
         *size = end + 1;
         return NX_OK;
     }
-    const struct nx_bytes ip = word(&rest);
-    (void)word(&rest);
-    const struct nx_bytes port_text = word(&rest);
+    const int family = nx_bytes_is(name, "TCP4")   ? NX_ADDR_FAMILY_IPV4
+                       : nx_bytes_is(name, "TCP6") ? NX_ADDR_FAMILY_IPV6
+                                                   : -1;
     struct nx_addr addr;
-    uint32_t port = 0;
-    for (size_t i = 0; i < port_text.size && i < 6; i++) {
-        if (port_text.at[i] < '0' || port_text.at[i] > '9') {
-            return NX_E_MALFORMED;
-        }
-        port = port * 10 + (uint32_t)(port_text.at[i] - '0');
-    }
-    const int wanted = nx_bytes_is(family, "TCP4")   ? NX_ADDR_FAMILY_IPV4
-                       : nx_bytes_is(family, "TCP6") ? NX_ADDR_FAMILY_IPV6
-                                                     : -1;
-    if (port_text.size == 0 || port > UINT16_MAX || nx_addr_parse(ip, &addr) != NX_OK ||
-        addr.family != wanted || addr.port != 0) {
+    struct nx_addr local;
+    const struct nx_bytes ip = word(&rest);
+    const struct nx_bytes local_ip = word(&rest);
+    const struct nx_bytes port = word(&rest);
+    if (!ip_read(ip, family, &addr) || !ip_read(local_ip, family, &local) || !port_read(port, &addr.port) ||
+        !port_read(rest, &local.port)) {
         return NX_E_MALFORMED;
     }
-    addr.port = (uint16_t)port;
     *source = addr;
     *size = end + 1;
     return NX_OK;
@@ -91,11 +108,12 @@ static enum nx_err parse_binary(struct nx_bytes bytes, struct nx_addr *source, s
         return NX_E_TRUNCATED;
     }
     const bool is_local = (version & 15) == 0;
+    if (!is_local &&
+        (family >> 4 > V2_UNIX || (family & 15) > V2_DATAGRAM || length < v2_sizes[family >> 4])) {
+        return NX_E_MALFORMED;
+    }
     const size_t ip_size = family >> 4 == V2_INET ? 4 : family >> 4 == V2_INET6 ? 16 : 0;
     if (!is_local && ip_size != 0) {
-        if (length < 2 * ip_size + 4) {
-            return NX_E_MALFORMED;
-        }
         struct nx_addr addr = {.family = ip_size == 4 ? NX_ADDR_FAMILY_IPV4 : NX_ADDR_FAMILY_IPV6};
         const uint8_t *ip = nx_reader_take(&r, ip_size);
         memcpy(addr.ip, ip, ip_size);

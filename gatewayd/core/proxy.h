@@ -17,7 +17,7 @@ enum { GW_PROXY_HEADER_MAX = 536 }; /* version 2: 16 + 216 of addresses + TLVs; 
 bool gw_proxy_is_likely(struct nx_bytes bytes);
 
 /**
- * Reads the header at the start of `bytes`; `*size` receives its length. `*source` is written only when the header names
+ * Reads the header at the start of `bytes`, strictly: both addresses and ports must be there and of the family named; `*size` receives its length. `*source` is written only when the header names
  * an address.
  * Returns NX_OK; NX_E_TRUNCATED when more bytes are needed; NX_E_MALFORMED otherwise.
  */

@@ -23,7 +23,7 @@ static enum nx_err parse_net(struct nx_bytes text, struct gw_config_net *out)
         slash++;
     }
     struct nx_addr addr;
-    if (nx_addr_parse(nx_bytes_slice(text, 0, slash), &addr) != NX_OK) {
+    if (nx_addr_parse_ip(nx_bytes_slice(text, 0, slash), &addr) != NX_OK) {
         return NX_E_MALFORMED;
     }
     addr = nx_addr_canonical(addr);

@@ -126,6 +126,24 @@ static struct nx_addr parsed(const char *text)
     return addr;
 }
 
+TEST(addr, an_ip_alone_has_no_port_and_no_brackets)
+{
+    static const char *const good[] = {"127.0.0.1", "::", "::1", "fe80::1%2", "::ffff:1.2.3.4"};
+    static const char *const bad[] = {"",      "127.0.0.1:80", "127.0.0.1:0", ":0",   ":80",
+                                      "[::1]", "[::1]:80",     "1.2.3",       "::1 ", "1.2.3.4/8"};
+    struct nx_addr addr = {.family = 9};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CHECK(nx_addr_parse_ip(nx_bytes_text(bad[i]), &addr) == NX_E_MALFORMED && addr.family == 9, "%s",
+              bad[i]);
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct nx_addr same;
+        CHECK(nx_addr_parse_ip(nx_bytes_text(good[i]), &addr) == NX_OK &&
+                  nx_addr_parse(nx_bytes_text(good[i]), &same) == NX_OK && nx_addr_equal(&addr, &same),
+              "%s", good[i]);
+    }
+}
+
 TEST(addr, limit_keys_count_whom_they_should)
 {
     static const struct {

@@ -47,13 +47,45 @@ TEST(proxy, refuses_everything_else)
                                       "PROXY TCP4 ::1 ::1 1 2\r\n",
                                       "PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n",
                                       "PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n",
-                                      "PROXY TCP9 1.2.3.4 1.2.3.4 1 1\r\n"};
+                                      "PROXY TCP9 1.2.3.4 1.2.3.4 1 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 0000001x 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 01 1\r\n",
+                                      "PROXY TCP4 :0 1.2.3.4 1 1\r\n",
+                                      "PROXY TCP6 [::1] ::1 1 1\r\n",
+                                      "PROXY TCP6 fe80::1%2 ::1 1 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 here 1 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 ::1 1 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
+                                      "PROXY TCP4 1.2.3.4 1.2.3.4 1 1 \r\n"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct nx_addr source = {.family = 9};
         size_t size = 0;
         CHECK(gw_proxy_parse(nx_bytes_text(bad[i]), &source, &size) == NX_E_MALFORMED && source.family == 9,
               "%s", bad[i]);
     }
+}
+
+TEST(proxy, version_2_refuses_what_the_specification_leaves_open)
+{
+    /* Command and version, family and protocol, bytes that follow. */
+    static const uint8_t bad[][3] = {{0x22, 0x11, 12}, {0x11, 0x11, 12}, {0x21, 0x41, 36},
+                                     {0x21, 0x13, 12}, {0x21, 0x11, 11}, {0x21, 0x21, 35}};
+    uint8_t bytes[16 + 36] = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A};
+    struct nx_addr source = {.family = 9};
+    size_t size = 0;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        bytes[12] = bad[i][0];
+        bytes[13] = bad[i][1];
+        bytes[15] = bad[i][2];
+        CHECK(gw_proxy_parse(nx_bytes_of(bytes, 16U + bad[i][2]), &source, &size) == NX_E_MALFORMED &&
+                  source.family == 9,
+              "case %zu", i);
+    }
+    bytes[12] = 0x20; /* LOCAL: the family is not looked at */
+    bytes[13] = 0xff;
+    bytes[15] = 0;
+    CHECK(gw_proxy_parse(nx_bytes_of(bytes, 16), &source, &size) == NX_OK && size == 16 && source.family == 9,
+          "local");
 }
 
 static bool is_ten(const void *context, const struct nx_addr *addr)

@@ -56,7 +56,8 @@ TEST(config, refuses_what_is_no_address)
 {
     static const char *const CASES[] = {"10.0.0.1/", "10.0.0.1/33",       "10.0.0.1/-1", "10.0.0.1/1x",
                                         "::1/129",   "::1/0128",          "/8",          "host",
-                                        "10.0.0",    "10.0.0.1 10.0.0.2", "10.0.0.1/ 8", "10.0.0.1//8"};
+                                        "10.0.0",    "10.0.0.1 10.0.0.2", "10.0.0.1/ 8", "10.0.0.1//8",
+                                        ":0",        "10.0.0.1:80",       "[::1]/64",    "10.0.0.1:0/8"};
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         struct gw_node_config config;
         gw_config_init(&config);
