@@ -41,11 +41,9 @@ static enum nx_err set(struct nexus_settings *settings, const struct row *row, s
     if (text.size >= NEXUS_SETTING_TEXT_MAX || (text.size != 0 && memchr(text.at, 0, text.size) != NULL)) {
         return NX_E_MALFORMED;
     }
-    if (row->kind != NX_CONF_KIND_TEXT) {
-        const enum nx_err err = nx_conf_parse(text, row->kind, &value);
-        if (err != NX_OK) {
-            return err;
-        }
+    const enum nx_err err = nx_conf_parse(text, row->kind, &value);
+    if (err != NX_OK) {
+        return err;
     }
     if (text.size != 0) {
         memcpy(setting->text, text.at, text.size);
