@@ -14,8 +14,11 @@ static const struct nx_ws_config WS_CONFIG = {
 
 static struct nx_bytes unsent(const struct load_conn *conn)
 {
-    return conn->tls != NULL ? nx_tls_output(conn->tls)
-                             : nx_bytes_of(conn->out + conn->out_start, conn->out_size - conn->out_start);
+    if (conn->tls != NULL) {
+        return nx_tls_output(conn->tls);
+    }
+    return conn->out != NULL ? nx_bytes_of(conn->out + conn->out_start, conn->out_size - conn->out_start)
+                             : nx_bytes_of(NULL, 0);
 }
 
 static void flush(struct load_conn *conn)
