@@ -50,18 +50,26 @@ function(nexus_tests)
   endif()
 endfunction()
 
-# One libFuzzer binary per tests/fuzz/<layer>_<file>_fuzz.c; it links the layer that its name begins with.
+# One libFuzzer binary per tests/fuzz/<layer>_<file>_fuzz.c; it links the layer that its name begins with. nexus is no library:
+# its targets compile the file they are named after.
 function(nexus_fuzz_targets)
   file(GLOB fuzz CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.c)
   foreach(source ${fuzz})
     get_filename_component(stem ${source} NAME_WE)
     foreach(layer engine_base engine_crypto engine_perm engine_wire engine_io engine_sim gatewayd_core gatewayd_node control_core
-                  control_store control_api control_node)
+                  control_store control_api control_node loadtest)
       if(stem MATCHES "^${layer}_")
         add_executable(${stem} ${source})
         target_link_libraries(${stem} PRIVATE nexus_flags ${layer} PkgConfig::ZLIB PkgConfig::OPENSSL -fsanitize=fuzzer)
       endif()
     endforeach()
+    if(stem MATCHES "^nexus_(.*)_fuzz$")
+      add_executable(${stem} ${source} nexus/${CMAKE_MATCH_1}.c)
+      target_link_libraries(${stem} PRIVATE nexus_flags engine_wire -fsanitize=fuzzer)
+    endif()
+    if(TARGET ${stem} AND stem MATCHES "json|seed") # compared with another reader of JSON
+      target_link_libraries(${stem} PRIVATE jansson)
+    endif()
   endforeach()
 endfunction()
 
