@@ -1,4 +1,6 @@
-/* Property: whatever decodes encodes again to a prefix-equal frame, and every view lies inside the input. */
+/* Properties: whatever decodes encodes again to the same bytes, fields that were missing as zeros and fields of a later
+ * version left out, in a frame of the size foretold; every view lies inside the input. The first byte chooses: a run of frames,
+ * or the payload of one kind, so that every kind is reached at once. */
 #include "engine/wire/bus.h"
 
 #include <stdlib.h>
@@ -11,6 +13,45 @@ static void inside(struct nx_bytes whole, struct nx_bytes view)
         abort();
     }
 }
+
+/* `again` holds the frame that was made of what `payload` said. */
+static void check_again(struct nx_bytes payload, const struct nx_writer *again, uint16_t number, size_t size)
+{
+    struct nx_bus_frame frame;
+    if (!nx_writer_ok(again)) {
+        if (size <= NX_BUS_FRAME_MAX) {
+            abort();
+        }
+        return;
+    }
+    if (again->size != size || nx_bus_frame_take(nx_writer_bytes(again), &frame) != NX_OK ||
+        frame.size != again->size || frame.number != number) {
+        abort();
+    }
+    for (size_t i = 0; i < frame.payload.size; i++) {
+        if (frame.payload.at[i] != (i < payload.size ? payload.at[i] : 0)) {
+            abort();
+        }
+    }
+}
+
+enum {
+#define NX_BUS(NAME, name, number, link, text) NX_BUS_MSG_OF_##name = (number),
+#define NX_BUS_U8(name, field)
+#define NX_BUS_U16(name, field)
+#define NX_BUS_U32(name, field)
+#define NX_BUS_U64(name, field)
+#define NX_BUS_BYTES(name, field)
+#define NX_BUS_END(name)
+#include "engine/wire/bus_msg.def"
+#undef NX_BUS
+#undef NX_BUS_U8
+#undef NX_BUS_U16
+#undef NX_BUS_U32
+#undef NX_BUS_U64
+#undef NX_BUS_BYTES
+#undef NX_BUS_END
+};
 
 #define NX_BUS(NAME, name, number, link, text)                                                               \
     static void try_##name(struct nx_bytes payload)                                                          \
@@ -28,11 +69,7 @@ static void inside(struct nx_bytes whole, struct nx_bytes view)
     static uint8_t buffer[NX_BUS_FRAME_MAX];                                                                 \
     struct nx_writer w = nx_writer_init(buffer, sizeof(buffer));                                             \
     nx_bus_##name##_put(&w, &message);                                                                       \
-    struct nx_bus_frame frame;                                                                               \
-    if (nx_writer_ok(&w) &&                                                                                  \
-        (nx_bus_frame_take(nx_writer_bytes(&w), &frame) != NX_OK || frame.size != w.size)) {                 \
-        abort();                                                                                             \
-    }                                                                                                        \
+    check_again(payload, &w, NX_BUS_MSG_OF_##name, nx_bus_##name##_size(&message));                          \
     }
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
@@ -43,16 +80,12 @@ static void inside(struct nx_bytes whole, struct nx_bytes view)
 #undef NX_BUS_BYTES
 #undef NX_BUS_END
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void try_frame(const struct nx_bus_frame *frame)
 {
-    struct nx_bytes left = nx_bytes_of(bytes, size);
-    struct nx_bus_frame frame;
-    while (nx_bus_frame_take(left, &frame) == NX_OK) {
-        inside(left, frame.payload);
-        switch (frame.number) {
+    switch (frame->number) {
 #define NX_BUS(NAME, name, number, link, text)                                                               \
     case NX_BUS_MSG_##NAME:                                                                                  \
-        try_##name(frame.payload);                                                                           \
+        try_##name(frame->payload);                                                                          \
         break;
 #define NX_BUS_U8(name, field)
 #define NX_BUS_U16(name, field)
@@ -62,10 +95,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 #define NX_BUS_END(name)
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
-        default:
-            break;
+    default:
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (size < 2) {
+        return 0;
+    }
+    struct nx_bytes left = nx_bytes_of(bytes + 1, size - 1);
+    struct nx_bus_frame frame;
+    if (bytes[0] % 2 != 0) {
+        frame = (struct nx_bus_frame){.number = left.at[0], .payload = nx_bytes_slice(left, 1, SIZE_MAX)};
+        try_frame(&frame);
+        return 0;
+    }
+    enum nx_err err;
+    while ((err = nx_bus_frame_take(left, &frame)) == NX_OK) {
+        inside(left, frame.payload);
+        if (frame.size <= frame.payload.size || frame.size > left.size) {
+            abort();
         }
+        try_frame(&frame);
         left = nx_bytes_slice(left, frame.size, SIZE_MAX);
+    }
+    if (err != NX_E_MALFORMED && (err != NX_E_TRUNCATED || frame.size <= left.size)) {
+        abort();
     }
     return 0;
 }
