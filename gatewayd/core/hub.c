@@ -1,7 +1,6 @@
 #include "gatewayd/core/hub_parts.h"
 
 #include "engine/base/assert.h"
-#include "engine/wire/json_out.h"
 #include "gatewayd/core/close_code.h"
 
 enum { PINGS_MAX = 60 }; /* WebSocket pings between two heartbeats; more are a flood */
@@ -53,6 +52,7 @@ enum nx_err gw_hub_init(struct gw_hub *hub, const struct gw_hub_config *config, 
 
 void gw_hub_fini(struct gw_hub *hub)
 {
+    gw_hub_send_fini(hub);
     nx_token_ring_fini(&hub->keys);
     gw_addr_guard_fini(&hub->guard);
     gw_revoke_fini(&hub->revoke);
@@ -220,9 +220,7 @@ bool gw_hub_status_next(struct gw_hub *hub, uint32_t *cursor, struct nx_bus_sess
     return false;
 }
 
-static const char refused_format[] = "\"t\":\"NEXUS_MESSAGE_REFUSED\",\"d\":{\"nonce\":";
-
-void gw_hub_undelivered(struct gw_hub *hub, const struct gw_verdict *verdict)
+void gw_hub_undelivered(struct gw_hub *hub, nx_time now, const struct gw_verdict *verdict)
 {
     if (verdict->kind == GW_VERDICT_OPEN) {
         struct gw_session *session = gw_session_find(&hub->sessions, verdict->as.open.session);
@@ -237,17 +235,7 @@ void gw_hub_undelivered(struct gw_hub *hub, const struct gw_verdict *verdict)
             hub->has_statuses_owed = true;
         }
     } else if (verdict->kind == GW_VERDICT_MESSAGE) {
-        struct gw_session *session = gw_session_find(&hub->sessions, verdict->as.message.session);
-        uint8_t tail[256 + GW_NONCE_MAX * 6];
-        struct nx_writer w = nx_writer_init(tail, sizeof(tail));
-        nx_writer_text(&w, refused_format);
-        struct nx_json_out json = nx_json_out_init(&w);
-        nx_json_out_string(&json, verdict->as.message.nonce);
-        nx_writer_text(
-            &w, ",\"code\":130000,\"message\":\"The service is overloaded, try again a little later\"}}");
-        if (session != NULL && nx_writer_ok(&w)) {
-            (void)!gw_fanout_private(&hub->fanout, session, nx_writer_bytes(&w));
-        }
+        gw_hub_send_wait(hub, now, &verdict->as.message);
     }
 }
 

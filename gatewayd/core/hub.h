@@ -88,8 +88,12 @@ struct gw_hub {
     struct nx_wheel wheel;     /**< one timer per session */
     struct gw_metrics metrics;
     struct nx_quota_rule ops_rule;
-    nx_time tick_at; /**< last sign of life of control */
-    bool is_synced;  /**< keys, settings and revocations are complete */
+    nx_time tick_at;                /**< last sign of life of control */
+    struct gw_hub_send *sends;      /**< owned: op 67 that wait for control, oldest first */
+    struct gw_hub_send *send_taken; /**< owned: what gw_hub_send_next() gave last */
+    uint32_t sends_count;
+    size_t sends_size;
+    bool is_synced; /**< keys, settings and revocations are complete */
     bool has_rate_limits;
     bool is_draining;
     bool has_statuses_owed;          /**< control may not have heard of a session's status */
@@ -118,8 +122,17 @@ void gw_hub_ping(struct gw_hub *hub, nx_time now, struct gw_session *session, st
 void gw_hub_disconnect(struct gw_hub *hub, nx_time now, struct gw_session *session, uint16_t code,
                        struct gw_verdict *out);
 
-/** The node could not send a verdict's message to control: what waits for it is told so. */
-void gw_hub_undelivered(struct gw_hub *hub, const struct gw_verdict *verdict);
+/** The node could not send a verdict's message to control: it waits, or what waits for it is told so. */
+void gw_hub_undelivered(struct gw_hub *hub, nx_time now, const struct gw_verdict *verdict);
+
+/** Gives the next message that has waited for control and can go now; borrowed until the next call. False when none can. */
+bool gw_hub_send_next(struct gw_hub *hub, nx_time now, struct nx_bus_message_send *out);
+
+/** Refuses what has waited for GW_SEND_WAIT_MS. */
+void gw_hub_send_expire(struct gw_hub *hub, nx_time now);
+
+/** Refuses one message of the session `handle`: NEXUS_MESSAGE_REFUSED with code 130000, it may be sent again. */
+void gw_hub_send_refuse(struct gw_hub *hub, uint64_t handle, struct nx_bytes nonce);
 
 /** Takes one timer that is due; false when none is. `out` may be of kind NONE. */
 bool gw_hub_timeout(struct gw_hub *hub, nx_time now, struct gw_verdict *out);

@@ -428,7 +428,7 @@ static void members(struct gw_session *session, const struct gw_op *op, struct g
                                                       .presences = op->wants_presences ? 1 : 0};
 }
 
-static void ready_op(struct gw_hub *hub, struct gw_session *session, const struct gw_op *op,
+static void ready_op(struct gw_hub *hub, nx_time now, struct gw_session *session, const struct gw_op *op,
                      struct gw_verdict *out)
 {
     switch (op->op) {
@@ -448,8 +448,8 @@ static void ready_op(struct gw_hub *hub, struct gw_session *session, const struc
                                                        .channel_id = op->channel_id,
                                                        .nonce = op->nonce,
                                                        .content = op->content};
-        if (!hub->is_synced || session->is_rejoining) {
-            gw_hub_undelivered(hub, out); /* Control would drop it without a word. */
+        if (gw_hub_send_must_wait(hub, now, session)) {
+            gw_hub_send_wait(hub, now, &out->as.message);
             out->kind = GW_VERDICT_NONE;
         }
         break;
@@ -504,6 +504,6 @@ void gw_hub_input(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_se
     } else if (session->state != GW_SESSION_READY) {
         refuse(hub, session, GW_CLOSE_NOT_AUTHENTICATED, "not authenticated");
     } else {
-        ready_op(hub, session, &op, out);
+        ready_op(hub, now, session, &op, out);
     }
 }

@@ -59,6 +59,15 @@ enum nx_err gw_hub_guild_member(struct gw_hub *hub, struct nx_bytes payload);
 /** Answers the SUBSCRIBE of a member whose rights were not known when it asked, if it did. */
 void gw_hub_input_subscribed(struct gw_hub *hub, struct gw_session *session, const struct gw_ref *ref);
 
+/** Returns whether a message of `session` has to wait: control is away or does not know the session, or others wait. */
+bool gw_hub_send_must_wait(const struct gw_hub *hub, nx_time now, const struct gw_session *session);
+
+/** Lets a message wait, or refuses it when too many do. */
+void gw_hub_send_wait(struct gw_hub *hub, nx_time now, const struct nx_bus_message_send *message);
+
+/** Gives the memory of what waits back. */
+void gw_hub_send_fini(struct gw_hub *hub);
+
 /** Returns what control should know of the session's presence. */
 static inline uint8_t gw_hub_status_of(const struct gw_session *session)
 {

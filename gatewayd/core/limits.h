@@ -15,8 +15,12 @@ enum {
     GW_RESUME_MS = 120 * 1000,         /**< a detached session lives so long; protocol.md section 3 */
     GW_STALL_MS = 10 * 1000,           /**< a socket that takes nothing for so long is cut (R12) */
     GW_BUS_STALE_MS = 30 * 1000,       /**< without a TICK for so long no new rights are granted */
-    GW_OPS_PER_MINUTE = 120,           /**< client payloads in 60 s, all at once if it likes */
-    GW_CLOSE_REASON_MAX = 123,         /**< bytes of a close reason, RFC 6455 section 5.5 */
+    GW_BUS_SILENT_MS = 3 * 1000,       /**< without a TICK for so long control is away, as far as sends go */
+    GW_SEND_WAIT_MS = 1500,            /**< a send waits so long for control; then it is refused */
+    GW_SENDS_WAITING_MAX = 1024,       /**< sends of one shard that wait */
+    GW_SENDS_WAITING_SIZE_MAX = 4 << 20, /**< bytes of them */
+    GW_OPS_PER_MINUTE = 120,             /**< client payloads in 60 s, all at once if it likes */
+    GW_CLOSE_REASON_MAX = 123,           /**< bytes of a close reason, RFC 6455 section 5.5 */
 
     GW_RING_SIZE_MIN = 64,        /**< frame positions of a fresh session */
     GW_REPLAY_MIN = 256,          /**< newest dispatches that a resume can repeat, told in READY */

@@ -131,9 +131,10 @@ struct gw_session {
     uint16_t refs_room;
     uint16_t channels_count;
     uint16_t channels_room;
-    uint64_t addr_key;   /**< of the peer, for addr_guard */
-    struct nx_quota ops; /**< of gateway payloads */
-    nx_time heard_at;    /**< last heartbeat, or what began the present wait */
+    uint16_t sends_waiting; /**< op 67 that wait for control */
+    uint64_t addr_key;      /**< of the peer, for addr_guard */
+    struct nx_quota ops;    /**< of gateway payloads */
+    nx_time heard_at;       /**< last heartbeat, or what began the present wait */
     struct nx_wheel_timer timer;
     struct gw_ref refs_inline[GW_SESSION_REFS_INLINE];
     uint8_t bot_key[GW_SESSION_BOT_KEY_SIZE]; /**< start of the SHA-256 of a bot's token; zero for people */

@@ -148,16 +148,35 @@ static void statuses_some(struct gw_shard *shard)
            gw_hub_status_next(hub, &cursor, &status)) {
         if (NX_LINK_PUT(&shard->bus.rt, session_status, &status) != NX_OK) {
             const struct gw_verdict verdict = {.kind = GW_VERDICT_STATUS, .as.status = status};
-            gw_hub_undelivered(hub, &verdict);
+            gw_hub_undelivered(hub, nx_loop_now(shard->loop), &verdict);
             break;
         }
     }
+}
+
+/* Messages that waited for control: first those that can go, then the end of those that have waited too long. */
+static void sends_some(struct gw_shard *shard)
+{
+    struct gw_hub *hub = &shard->hub;
+    struct nx_bus_message_send message;
+    if (hub->sends_count == 0) {
+        return;
+    }
+    const nx_time now = nx_loop_now(shard->loop);
+    while (shard->bus.is_rt_up && nx_link_pending(&shard->bus.rt) < GW_BUS_QUEUE_MAX / 2 &&
+           gw_hub_send_next(hub, now, &message)) {
+        if (NX_LINK_PUT(&shard->bus.rt, message_send, &message) != NX_OK) {
+            gw_hub_send_refuse(hub, message.session, message.nonce);
+        }
+    }
+    gw_hub_send_expire(hub, now);
 }
 
 static void on_room(void *context)
 {
     reopen_some(context);
     statuses_some(context);
+    sends_some(context);
 }
 
 void gw_bus_link_tick(struct gw_shard *shard)
@@ -166,6 +185,7 @@ void gw_bus_link_tick(struct gw_shard *shard)
         reopen_some(shard);
         statuses_some(shard);
     }
+    sends_some(shard);
 }
 
 static bool on_hello(struct gw_shard *shard, struct nx_link *link, const struct nx_bus_frame *frame)
@@ -254,7 +274,7 @@ void gw_bus_link_verdict(struct gw_shard *shard, const struct gw_verdict *verdic
     }
     /* Before SYNCED control knows no session: a message about one would cost the link. */
     if (!shard->bus.is_rt_up || !shard->hub.is_synced) {
-        gw_hub_undelivered(&shard->hub, verdict);
+        gw_hub_undelivered(&shard->hub, nx_loop_now(shard->loop), verdict);
         return;
     }
     switch (verdict->kind) {
@@ -278,7 +298,7 @@ void gw_bus_link_verdict(struct gw_shard *shard, const struct gw_verdict *verdic
         break;
     }
     if (err != NX_OK) {
-        gw_hub_undelivered(&shard->hub, verdict);
+        gw_hub_undelivered(&shard->hub, nx_loop_now(shard->loop), verdict);
         if (verdict->kind == GW_VERDICT_CLOSE) {
             nx_link_close(rt); /* Control must not believe in a session that is gone: it learns all anew. */
         }

@@ -485,15 +485,15 @@ TEST(hub, a_status_that_the_link_did_not_take_is_told_later)
     struct nx_bus_session_status status;
     (void)say(hub, session, "{\"op\":3,\"d\":{\"status\":\"dnd\"}}");
     CHECK(verdict.kind == GW_VERDICT_STATUS, "told");
-    gw_hub_undelivered(hub, &verdict);
+    gw_hub_undelivered(hub, start, &verdict);
     (void)say(hub, session, "{\"op\":3,\"d\":{\"status\":\"idle\"}}");
-    gw_hub_undelivered(hub, &verdict);
+    gw_hub_undelivered(hub, start, &verdict);
     CHECK(hub->has_statuses_owed && gw_hub_status_next(hub, &cursor, &status) &&
               status.session == gw_session_handle(session) && status.status == NX_BUS_STATUS_IDLE,
           "the newest");
     CHECK(!gw_hub_status_next(hub, &cursor, &status) && !hub->has_statuses_owed, "once");
     gw_hub_disconnect(hub, start, session, 0, &verdict);
-    gw_hub_undelivered(hub, &verdict);
+    gw_hub_undelivered(hub, start, &verdict);
     cursor = 0;
     CHECK(gw_hub_status_next(hub, &cursor, &status) && status.status == NX_BUS_STATUS_OFFLINE, "gone");
     close_hub(hub);
@@ -676,32 +676,69 @@ TEST(hub, a_frame_that_can_never_be_finished_cuts_the_connection)
     close_hub(hub);
 }
 
-TEST(hub, a_message_is_refused_while_control_does_not_know_its_session)
+TEST(hub, a_message_waits_for_control_and_is_refused_when_it_takes_too_long)
 {
     static const char send[] = "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n\"}}";
+    static const char other[] = "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"y\",\"nonce\":\"m\"}}";
     struct gw_hub *hub = open_hub(0);
     struct gw_session *session = identified(hub, 1, 42, NULL);
+    struct nx_bus_message_send message;
     gw_hub_bus_down(hub);
     (void)say(hub, session, send);
-    CHECK(verdict.kind == GW_VERDICT_NONE, "control is gone");
-    const char *text = heard(hub, session);
-    CHECK(strstr(text, "NEXUS_MESSAGE_REFUSED") != NULL &&
-              strstr(text, "\"nonce\":\"n\",\"code\":130000") != NULL,
-          "%s", text);
+    (void)say(hub, session, other);
+    CHECK(verdict.kind == GW_VERDICT_NONE && strcmp(heard(hub, session), "") == 0,
+          "control is gone: they wait");
+    CHECK(!gw_hub_send_next(hub, start, &message), "it is not back");
     BUS(hub, synced, SYNCED, .boot = 2);
-    (void)say(hub, session, send);
-    CHECK(verdict.kind == GW_VERDICT_NONE && strstr(heard(hub, session), "NEXUS_MESSAGE_REFUSED") != NULL,
-          "control is back and has not opened the session");
     uint32_t cursor = 0;
     struct nx_bus_session_open open;
     CHECK(gw_hub_bus_reopen(hub, &cursor, &open), "told again");
-    (void)say(hub, session, send);
-    CHECK(verdict.kind == GW_VERDICT_NONE && strstr(heard(hub, session), "NEXUS_MESSAGE_REFUSED") != NULL,
-          "it is on its way");
+    CHECK(!gw_hub_send_next(hub, start, &message), "back, but it does not know the session");
     BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42,
         .sid = 420);
+    (void)say(hub, session, "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"z\"}}");
+    CHECK(verdict.kind == GW_VERDICT_NONE, "never before what waits");
+    const char *order[] = {"x", "y", "z"};
+    for (int i = 0; i < 3; i++) {
+        CHECK(gw_hub_send_next(hub, start, &message) && nx_bytes_is(message.content, order[i]) &&
+                  message.channel_id == 70 && message.session == gw_session_handle(session),
+              "in order: %d", i);
+    }
+    CHECK(!gw_hub_send_next(hub, start, &message) && hub->sends_count == 0, "that was all");
     (void)say(hub, session, send);
     CHECK(verdict.kind == GW_VERDICT_MESSAGE && strcmp(heard(hub, session), "") == 0, "goes to control");
+    gw_hub_undelivered(hub, start, &verdict); /* The link is full: it waits too. */
+    CHECK(hub->sends_count == 1, "waits");
+    gw_hub_send_expire(hub, nx_time_add_ms(start, GW_SEND_WAIT_MS - 1));
+    CHECK(strcmp(heard(hub, session), "") == 0, "not yet");
+    gw_hub_send_expire(hub, nx_time_add_ms(start, GW_SEND_WAIT_MS));
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "NEXUS_MESSAGE_REFUSED") != NULL &&
+              strstr(text, "\"nonce\":\"n\",\"code\":130000") != NULL && hub->sends_count == 0,
+          "%s", text);
+    close_hub(hub);
+}
+
+TEST(hub, messages_that_wait_are_bounded_and_go_with_their_session)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    hub->has_rate_limits = false;
+    gw_hub_bus_down(hub);
+    for (int i = 0; i <= GW_SENDS_WAITING_MAX; i++) {
+        CHECK(strcmp(heard(hub, session), "") == 0, "waits");
+        (void)say(hub, session,
+                  "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n\"}}");
+    }
+    CHECK(strstr(heard(hub, session), "130000") != NULL, "one too many");
+    gw_hub_disconnect(hub, start, session, 1000, &verdict);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    struct nx_bus_message_send message;
+    CHECK(!gw_hub_send_next(hub, start, &message) && hub->sends_count == 0 && hub->sends_size == 0, "gone");
+    session = identified(hub, 2, 43, NULL);
+    hub->tick_at = nx_time_add_ms(start, -GW_BUS_SILENT_MS - 1);
+    (void)say(hub, session, "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\"}}");
+    CHECK(verdict.kind == GW_VERDICT_NONE && hub->sends_count == 1, "control is silent");
     close_hub(hub);
 }
 
