@@ -37,6 +37,9 @@ function(nexus_tests)
     if(layer STREQUAL control_api) # what stands above the store is tested on the one in memory
       target_link_libraries(${target} PRIVATE control_store)
     endif()
+    if(stem STREQUAL "srtp_oracle") # our transform against libsrtp, both directions
+      target_link_libraries(${target} PRIVATE srtp2)
+    endif()
     if(NEXUS_PLAIN_TESTS)
       target_compile_definitions(${target} PRIVATE NEXUS_PLAIN_TESTS)
     else()
@@ -57,7 +60,7 @@ function(nexus_fuzz_targets)
   foreach(source ${fuzz})
     get_filename_component(stem ${source} NAME_WE)
     foreach(layer engine_base engine_crypto engine_perm engine_wire engine_io engine_sim gatewayd_core gatewayd_node control_core
-                  control_store control_api control_node loadtest)
+                  sfu_wire control_store control_api control_node loadtest tools_impair_core)
       if(stem MATCHES "^${layer}_")
         add_executable(${stem} ${source})
         target_link_libraries(${stem} PRIVATE nexus_flags ${layer} PkgConfig::ZLIB PkgConfig::OPENSSL -fsanitize=fuzzer)
