@@ -64,9 +64,11 @@ static void on_down(void *context, struct load_session *session, bool is_final)
     }
 }
 
-static void on_delivered(void *context, struct load_session *session, const struct load_stamp *stamp)
+static void on_delivered(void *context, struct load_session *session, const struct load_stamp *stamp,
+                         struct nx_bytes text)
 {
     struct fanout *fanout = context;
+    (void)text;
     struct load_run *run = &fanout->run;
     struct load_check *check = stamp->stream == session->number % run->options->rooms
                                    ? &fanout->clients[session->number].check
@@ -77,8 +79,9 @@ static void on_delivered(void *context, struct load_session *session, const stru
 }
 
 static void on_answered(void *context, struct load_session *session, const struct load_stamp *stamp,
-                        bool is_refused)
+                        bool is_refused, struct nx_bytes text)
 {
+    (void)text;
     (void)context;
     (void)session;
     (void)stamp;

@@ -22,12 +22,18 @@ enum {
     LOAD_PIDS_MAX = 64,               /* server processes watched */
     LOAD_RING_MIN = 64,               /* messages of one stream whose receivers are counted */
     LOAD_RING_MAX = 8192,
-    LOAD_RING_ALL = 1 << 20,   /* the same over all streams */
-    LOAD_CONNECT_MS = 180000,  /* all connections must be there after it */
-    LOAD_DRAIN_MS = 10000,     /* what is not delivered after it is lost */
-    LOAD_STALL_MS = 15000,     /* a closed loop that moves nothing for so long has failed */
-    LOAD_RETRY_FIRST_MS = 250, /* first pause before a connection is tried again, doubled each time */
+    LOAD_RING_ALL = 1 << 20,    /* the same over all streams */
+    LOAD_CONNECT_MS = 180000,   /* all connections must be there after it */
+    LOAD_DRAIN_MS = 10000,      /* what is not delivered after it is lost */
+    LOAD_STALL_MS = 15000,      /* a closed loop that moves nothing for so long has failed */
+    LOAD_RETRY_FIRST_MS = 250,  /* first pause before a connection is tried again, doubled each time */
+    LOAD_RETRY_SOON_MS = 2000,  /* longest pause of the first attempts */
+    LOAD_RETRY_SOON_COUNT = 20, /* those are so many */
     LOAD_RETRY_MAX_MS = 30000,
+    LOAD_RESEND_MS = 3000,         /* a message without an answer is sent again after it, with its nonce */
+    LOAD_REFUSED_MS = 500,         /* one that was refused for now, about so much later */
+    LOAD_FETCH_LANES = 32,         /* connections that catch up over REST */
+    LOAD_SETTLE_LAST_MS = 60000,   /* with a history: for everybody to be back and to have caught up */
     LOAD_SHARDS_MAX = 64,          /* shards of gatewayd that the stand-in serves */
     LOAD_LINK_QUEUE_MAX = 64 << 20 /* bytes unsent on one link of the stand-in */
 };

@@ -1,5 +1,6 @@
 #include "loadtest/main.h"
 
+#include "loadtest/dump.h"
 #include "loadtest/fanout.h"
 #include "loadtest/options.h"
 #include "loadtest/raw.h"
@@ -21,6 +22,8 @@ static const struct {
     {"raw", LOAD_OPTIONS_RAW, load_raw_go, "plain WebSocket rooms: any server that repeats to a room"},
     {"fanout", LOAD_OPTIONS_FANOUT, load_fanout_go,
      "stands in for control and injects events: gatewayd alone"},
+    {"dump", LOAD_OPTIONS_DUMP, load_dump_go,
+     "reads what is stored in the channels of a seed, for histcheck"},
 };
 
 enum { MODES_COUNT = sizeof(MODES) / sizeof(MODES[0]) };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum kind { FLAG, TEXT, NUMBER, NUMBER64, SECONDS, SIZE, URL, PIDS, MODE, VIA };
-enum { WS = 1, RAW = 2, FANOUT = 4, ALL = 7, SECONDS_MAX = 7 * 24 * 3600 };
+enum { WS = 1, RAW = 2, FANOUT = 4, DUMP = 8, ALL = 7, SECONDS_MAX = 7 * 24 * 3600 };
 
 struct option {
     const char *name;
@@ -18,10 +18,11 @@ struct option {
 #define AT(field) offsetof(struct load_options, field)
 
 static const struct option OPTIONS[] = {
-    {"url", URL, ALL, 0, 0},
-    {"insecure", FLAG, ALL, AT(is_insecure), 0},
+    {"url", URL, ALL | DUMP, 0, 0},
+    {"insecure", FLAG, ALL | DUMP, AT(is_insecure), 0},
     {"path", TEXT, ALL, AT(path), 0},
-    {"seed", TEXT, WS, AT(seed), 0},
+    {"seed", TEXT, WS | DUMP, AT(seed), 0},
+    {"history", TEXT, WS | DUMP, AT(history), 0},
     {"skip", NUMBER, WS, AT(skip), UINT32_MAX},
     {"bus", TEXT, FANOUT, AT(bus), 0},
     {"sessions", NUMBER, ALL, AT(sessions), LOAD_SESSIONS_MAX},
@@ -221,11 +222,18 @@ static const struct option *option_find(const char *argument, unsigned mode)
 /* What the options need of each other. */
 static const char *contradiction(const struct load_options *o)
 {
-    if (o->mode == LOAD_OPTIONS_WS && o->seed == NULL) {
+    const bool has_seed = o->mode == LOAD_OPTIONS_WS || o->mode == LOAD_OPTIONS_DUMP;
+    if (has_seed && o->seed == NULL) {
         return "--seed FILE is needed (write one with nexus admin seed)";
+    }
+    if (o->mode == LOAD_OPTIONS_DUMP) {
+        return o->history == NULL ? "--history FILE is needed: where the dump goes" : NULL;
     }
     if (o->mode == LOAD_OPTIONS_FANOUT && o->bus == NULL) {
         return "--bus PATH is needed: the socket that gatewayd connects to";
+    }
+    if (o->history != NULL && (o->is_rest || !o->reconnects)) {
+        return "--history needs --reconnect and --via gateway";
     }
     if ((o->probes != 0) != (o->probe_seed != NULL)) {
         return "--probes and --probe-seed belong together";
@@ -332,11 +340,16 @@ static const char HELP_WS[] =
     "  --publishers P      sessions that publish, spread over the channels [one per channel]\n"
     "  --via gateway|rest  how messages are sent: op 67 or POST [gateway]\n"
     "  --intents BITS      of IDENTIFY [33281: guilds, messages, content]\n"
-    "  --reconnect         a cut session comes back after a jittered pause and resumes\n"
+    "  --reconnect         a cut session comes back after a jittered pause and resumes, fetches what "
+    "NEXUS_RESYNC\n"
+    "                      tells, and messages without an answer are sent again with their nonce\n"
+    "  --history PATH      what every client saw, for histcheck; a folder gets a file per process\n"
     "  --heartbeat MS      a heartbeat so often, its answer timed (heartbeat_ms) [as the server says]\n"
     "  --path TARGET       of the gateway [/gateway?v=1&encoding=json]\n" HELP_COMMON
-    "\nWithout --rate and --closed it only connects and holds. Exit code 0: nothing lost, repeated or out of "
-    "order.\n";
+    "\nWithout --rate and --closed it only connects and holds. SIGTERM ends the measuring early. Exit code "
+    "0: "
+    "nothing\n"
+    "lost, repeated or out of order.\n";
 
 static const char HELP_RAW[] =
     "usage: nexus load raw [options]\n\n"
@@ -364,7 +377,14 @@ static const char HELP_FANOUT[] =
     "  --probe-seed FILE   their tokens, for nexus load ws --heartbeat\n"
     "  --path TARGET       of the gateway [/gateway?v=1&encoding=json]\n" HELP_COMMON;
 
+static const char HELP_DUMP[] =
+    "usage: nexus load dump --seed FILE --history FILE [--url URL] [--insecure]\n\n"
+    "Reads the whole history of every channel of the seed over REST and writes it for histcheck.\n";
+
 const char *load_options_help(enum load_options_mode mode)
 {
-    return mode == LOAD_OPTIONS_WS ? HELP_WS : mode == LOAD_OPTIONS_RAW ? HELP_RAW : HELP_FANOUT;
+    return mode == LOAD_OPTIONS_DUMP  ? HELP_DUMP
+           : mode == LOAD_OPTIONS_WS  ? HELP_WS
+           : mode == LOAD_OPTIONS_RAW ? HELP_RAW
+                                      : HELP_FANOUT;
 }

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum load_options_mode { LOAD_OPTIONS_WS, LOAD_OPTIONS_RAW, LOAD_OPTIONS_FANOUT };
+enum load_options_mode { LOAD_OPTIONS_WS, LOAD_OPTIONS_RAW, LOAD_OPTIONS_FANOUT, LOAD_OPTIONS_DUMP };
 enum load_options_pattern { LOAD_OPTIONS_MAX1, LOAD_OPTIONS_MAX8, LOAD_OPTIONS_ROOMS };
 enum { LOAD_OPTIONS_WHY_SIZE = 160, LOAD_OPTIONS_HOST_SIZE = 128 };
 
@@ -33,6 +33,7 @@ struct load_options {
     const char *path;                  /**< request target; raw: the room number is appended */
     const char *seed;
     const char *json;
+    const char *history; /**< file or folder for what every client saw, or NULL */
     const char *bus;
     const char *probe_seed; /**< fanout: where the tokens of the probes are written */
     uint32_t sessions;      /**< 0: every user of the seed */

@@ -46,7 +46,7 @@ void load_report_histogram(struct nx_json_out *o, const char *key, const struct 
     static const struct {
         const char *name;
         double percent;
-    } POINTS[] = {{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p999", 99.9}};
+    } POINTS[] = {{"p50", 50}, {"p90", 90}, {"p95", 95}, {"p99", 99}, {"p999", 99.9}};
     nx_json_out_key(o, key);
     nx_json_out_object(o);
     number(o, "count", h->count);

@@ -4,6 +4,7 @@
 #include "engine/io/clock.h"
 #include "loadtest/report.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 enum {
@@ -182,6 +183,22 @@ static void dial(struct load_run *run, int64_t now_ns)
 
 /* ---- phases ---- */
 
+static volatile sig_atomic_t is_end_asked;
+
+/* The first signal ends the measuring, the next one the program. */
+static void on_signal(int number)
+{
+    (void)number;
+    is_end_asked = 1;
+}
+
+static void signals_set(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
 static void phase_set(struct load_run *run, enum load_run_phase phase, int64_t now_ns)
 {
     run->phase = phase;
@@ -209,13 +226,22 @@ static void connect_step(struct load_run *run, int64_t now_ns)
 
 static void measure_step(struct load_run *run, int64_t now_ns)
 {
-    if (phase_ms(run, now_ns) < run->options->duration_ms) {
+    if (phase_ms(run, now_ns) < run->options->duration_ms && is_end_asked == 0) {
         return;
     }
     load_tally_measure(&run->tally, false);
     mark(run, &run->measure_end);
     run->is_publishing = false;
     phase_set(run, LOAD_RUN_DRAIN, now_ns);
+}
+
+static void drain_step(struct load_run *run, int64_t now_ns)
+{
+    const bool has_more = run->ops->is_drained != NULL && !run->ops->is_drained(run);
+    const int64_t most_ms = run->options->history != NULL ? LOAD_SETTLE_LAST_MS : LOAD_DRAIN_MS;
+    if ((load_tally_missing(&run->tally) == 0 && !has_more) || phase_ms(run, now_ns) > most_ms) {
+        phase_set(run, LOAD_RUN_DONE, now_ns);
+    }
 }
 
 static void step(struct load_run *run, int64_t now_ns)
@@ -251,9 +277,7 @@ static void step(struct load_run *run, int64_t now_ns)
         measure_step(run, now_ns);
         break;
     case LOAD_RUN_DRAIN:
-        if (load_tally_missing(&run->tally) == 0 || phase_ms(run, now_ns) > LOAD_DRAIN_MS) {
-            phase_set(run, LOAD_RUN_DONE, now_ns);
-        }
+        drain_step(run, now_ns);
         break;
     case LOAD_RUN_DONE:
         break;
@@ -266,6 +290,9 @@ static void on_tick(void *context)
     const int64_t now_ns = nx_clock_now().ns;
     run->net.now_ns = now_ns;
     publish_tick(run, now_ns);
+    if (run->ops->tick != NULL) {
+        run->ops->tick(run, now_ns);
+    }
     step(run, now_ns);
     if (now_ns - run->shown_ns >= NX_TIME_NS_PER_S) {
         load_report_progress(run, now_ns);
@@ -279,6 +306,7 @@ static void on_tick(void *context)
 
 int load_run_go(struct load_run *run)
 {
+    signals_set();
     nx_timer_init(&run->tick, on_tick, run);
     nx_timer_set_ms(run->loop, &run->tick, TICK_MS);
     run->shown_ns = nx_clock_now().ns;

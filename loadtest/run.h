@@ -24,6 +24,9 @@ struct load_run_ops {
     void (*connected)(struct load_run *run); /**< all that come are there: receivers are known now */
     /** Send the next message of `stream`, due at `ns`; false: it cannot say anything now. */
     bool (*publish)(struct load_run *run, uint32_t stream, int64_t ns);
+    void (*tick)(struct load_run *run, int64_t now_ns); /**< every millisecond or two; may be NULL */
+    /** Whether nothing is on its way any more, asked while draining; may be NULL: then only the tally counts. */
+    bool (*is_drained)(struct load_run *run);
     void (*stop)(struct load_run *run); /**< close everything */
     void (*report)(struct load_run *run,
                    void *json_out); /**< add members of its own to the result, may be NULL */

@@ -72,6 +72,9 @@ static void identify_send(struct load_session *session)
         nx_writer_decimal(&w, session->shared->intents);
         nx_writer_text(
             &w, ",\"properties\":{\"os\":\"linux\",\"browser\":\"nexus-load\",\"device\":\"nexus-load\"}");
+        if (session->shared->on->other != NULL) {
+            nx_writer_text(&w, ",\"capabilities\":[\"resync\"]");
+        }
         session->s = 0;
     }
     nx_writer_text(&w, "}}");
@@ -136,6 +139,9 @@ static void hello_handle(struct load_session *session, struct nx_json d)
         session->shared->heartbeat_ms != 0 ? session->shared->heartbeat_ms : (uint32_t)interval_ms;
     session->patience_ms = session->shared->heartbeat_ms != 0 ? (uint32_t)interval_ms : 0;
     session->is_acked = true;
+    if (session->shared->on->hello != NULL) {
+        session->shared->on->hello(session->shared->context, session);
+    }
     session->state = LOAD_SESSION_WAITING;
     /* The first one anywhere in the interval, so that those who came together do not beat together. */
     nx_timer_set_ms(session->conn.net->loop, &session->heartbeat,
@@ -149,8 +155,9 @@ static void forget(struct load_session *session)
     session->resume_id = NULL;
 }
 
-static void became_ready(struct load_session *session)
+static void became_ready(struct load_session *session, bool is_resumed)
 {
+    session->is_resumed = is_resumed;
     session->state = LOAD_SESSION_READY;
     session->attempts = 0;
     session->ready_ns = nx_clock_now().ns;
@@ -172,7 +179,7 @@ static void ready_handle(struct load_session *session, struct nx_json d)
             memcpy(session->resume_id, text.at, text.size);
         }
     }
-    became_ready(session);
+    became_ready(session, false);
 }
 
 static void stamped_handle(struct load_session *session, struct nx_bytes name, struct nx_bytes text)
@@ -181,17 +188,22 @@ static void stamped_handle(struct load_session *session, struct nx_bytes name, s
     struct load_stamp stamp;
     if (nx_bytes_is(name, "MESSAGE_CREATE")) {
         if (load_stamp_find(text, &session->stamp_hint, &stamp)) {
-            shared->on->delivered(shared->context, session, &stamp);
+            shared->on->delivered(shared->context, session, &stamp, text);
+        } else if (shared->on->other != NULL) {
+            shared->on->other(shared->context, session, name, text);
         }
         return;
     }
     size_t hint = 0;
     const bool is_refused = nx_bytes_is(name, "NEXUS_MESSAGE_REFUSED");
     if ((is_refused || nx_bytes_is(name, "NEXUS_MESSAGE_ACK")) && load_stamp_find(text, &hint, &stamp)) {
-        shared->on->answered(shared->context, session, &stamp, is_refused);
+        shared->on->answered(shared->context, session, &stamp, is_refused, text);
         return;
     }
     shared->stats.other_dispatches++;
+    if (shared->on->other != NULL) {
+        shared->on->other(shared->context, session, name, text);
+    }
 }
 
 /* What is rare, or does not begin the way our own server writes it. */
@@ -221,7 +233,7 @@ static void slow_handle(struct load_session *session, struct nx_bytes payload)
             ready_handle(session, d);
         } else if (nx_json_string_is(t, "RESUMED")) {
             session->shared->stats.resumes++;
-            became_ready(session);
+            became_ready(session, true);
         } else {
             stamped_handle(session, nx_bytes_of(t.at, t.size), payload);
         }
@@ -285,16 +297,19 @@ static void on_message(void *context, struct nx_bytes payload)
 /* Whether the server's code says that trying again is of no use. */
 static bool code_is_final(uint16_t code)
 {
-    return code == 4004 || (code >= 4010 && code <= 4014) || code == 4103;
+    return code == 4004 || (code >= 4010 && code <= 4014) || code == 4102 || code == 4103;
 }
 
 static void retry_later(struct load_session *session)
 {
+    /* A server that restarts is back within seconds: only one that stays away is asked ever more rarely. */
+    const int64_t most_ms =
+        session->attempts < LOAD_RETRY_SOON_COUNT ? LOAD_RETRY_SOON_MS : LOAD_RETRY_MAX_MS;
     int64_t pause_ms = LOAD_RETRY_FIRST_MS;
-    for (uint32_t i = 0; i < session->attempts && pause_ms < LOAD_RETRY_MAX_MS; i++) {
+    for (uint32_t i = 0; i < session->attempts && pause_ms < most_ms; i++) {
         pause_ms *= 2;
     }
-    pause_ms = pause_ms < LOAD_RETRY_MAX_MS ? pause_ms : LOAD_RETRY_MAX_MS;
+    pause_ms = pause_ms < most_ms ? pause_ms : most_ms;
     session->attempts++;
     pause_ms = pause_ms / 2 + (int64_t)nx_prng_below(&session->conn.net->prng, (uint64_t)pause_ms);
     nx_timer_set_ms(session->conn.net->loop, &session->retry, pause_ms);
@@ -324,7 +339,8 @@ static void went_down(struct load_session *session, enum nx_err why, uint16_t co
     const bool was_ready = session->state == LOAD_SESSION_READY;
     shared->stats.cuts += was_ready && !shared->is_closing;
     shared->stats.failures += !was_ready && !shared->is_closing;
-    if (code == 1000 || code == 1001 || code == 4007 || code == 4009 || code == 4104) {
+    session->close_code = code;
+    if (code == 1000 || code == 1001 || code == 4007 || code == 4104) {
         forget(session); /* the session itself is over: identify again */
     }
     const bool is_final = shared->is_closing || !shared->reconnects || code_is_final(code);

@@ -30,14 +30,19 @@ struct load_session;
 
 /** What sessions tell the run. */
 struct load_session_events {
+    /** READY or RESUMED (`session->is_resumed`) arrived. */
     void (*ready)(void *context, struct load_session *session);
-    /** Not connected any more; `is_final`: and it will not be tried again. */
+    /** Not connected any more (`session->close_code`); `is_final`: and it will not be tried again. */
     void (*down)(void *context, struct load_session *session, bool is_final);
-    /** A message arrived with this mark. */
-    void (*delivered)(void *context, struct load_session *session, const struct load_stamp *stamp);
-    /** Own message was taken (`is_refused` false) or not. */
+    /** A message arrived with this mark; `text` is the whole dispatch. */
+    void (*delivered)(void *context, struct load_session *session, const struct load_stamp *stamp,
+                      struct nx_bytes text);
+    /** Own message was taken (`is_refused` false) or not; `text` is the whole dispatch. */
     void (*answered)(void *context, struct load_session *session, const struct load_stamp *stamp,
-                     bool is_refused);
+                     bool is_refused, struct nx_bytes text);
+    void (*hello)(void *context, struct load_session *session); /**< the server spoke; may be NULL */
+    /** Any other dispatch; may be NULL. */
+    void (*other)(void *context, struct load_session *session, struct nx_bytes name, struct nx_bytes text);
 };
 
 /** Why connections ended, and how often. */
@@ -96,8 +101,10 @@ struct load_session {
     uint32_t patience_ms; /**< how long one may stay unanswered beyond the next */
     uint32_t attempts;    /**< since it was ready */
     uint32_t number;      /**< given: index in the run */
+    uint16_t close_code;  /**< of the last connection, 0 for none */
     uint8_t state;        /**< enum load_session_state */
     bool is_acked;        /**< the last heartbeat was */
+    bool is_resumed;      /**< it became ready by RESUMED */
 };
 
 /** Starts connecting; ready or down follows. */

@@ -107,6 +107,27 @@ void load_tally_refused(struct load_tally *tally, const struct load_stamp *stamp
     tally->refused++;
 }
 
+/* Notes a message that the receiver did not have; returns whether it was the last receiver. */
+static bool took(struct load_tally *tally, const struct load_stamp *stamp, int64_t now_ns, bool is_timed)
+{
+    tally->streams[stamp->stream].delivered++;
+    if (is_timed) {
+        tally->measured.deliveries++;
+        nx_metric_histogram_add(&tally->latency_ns, since(now_ns, stamp));
+    }
+    struct load_tally_flight *flight = flight_of(tally, stamp->stream, stamp->number);
+    if (flight->number != stamp->number || --flight->left != 0) {
+        return false;
+    }
+    flight->number = 0;
+    tally->outstanding--;
+    tally->completed++;
+    if (is_timed) {
+        nx_metric_histogram_add(&tally->last_ns, since(now_ns, stamp));
+    }
+    return true;
+}
+
 bool load_tally_delivered(struct load_tally *tally, struct load_check *check, const struct load_stamp *stamp,
                           int64_t now_ns)
 {
@@ -120,23 +141,17 @@ bool load_tally_delivered(struct load_tally *tally, struct load_check *check, co
         tally->duplicates++;
         return false;
     }
-    tally->reordered += verdict == LOAD_CHECK_LATE;
-    tally->streams[stamp->stream].delivered++;
-    if (tally->is_measuring) {
-        tally->measured.deliveries++;
-        nx_metric_histogram_add(&tally->latency_ns, since(now_ns, stamp));
-    }
-    struct load_tally_flight *flight = flight_of(tally, stamp->stream, stamp->number);
-    if (flight->number != stamp->number || --flight->left != 0) {
+    tally->reordered += verdict == LOAD_CHECK_LATE && !tally->is_order_free;
+    return took(tally, stamp, now_ns, tally->is_measuring);
+}
+
+bool load_tally_fetched(struct load_tally *tally, struct load_check *check, const struct load_stamp *stamp)
+{
+    if (check == NULL || !is_ours(tally, stamp) ||
+        load_check_add(check, stamp->number) == LOAD_CHECK_DUPLICATE) {
         return false;
     }
-    flight->number = 0;
-    tally->outstanding--;
-    tally->completed++;
-    if (tally->is_measuring) {
-        nx_metric_histogram_add(&tally->last_ns, since(now_ns, stamp));
-    }
-    return true;
+    return took(tally, stamp, 0, false);
 }
 
 uint64_t load_tally_missing(const struct load_tally *tally)

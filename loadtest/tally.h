@@ -43,6 +43,7 @@ struct load_tally {
     uint32_t ring_size; /**< a power of two */
     uint16_t run;       /**< marks of other runs are ignored */
     bool is_measuring;
+    bool is_order_free;   /**< given: messages may be sent again, so their numbers need not rise */
     uint32_t outstanding; /**< messages that somebody does not have yet */
     struct load_tally_counts measured;
     uint64_t deliveries; /**< all, repeated ones included */
@@ -80,6 +81,12 @@ void load_tally_refused(struct load_tally *tally, const struct load_stamp *stamp
  */
 bool load_tally_delivered(struct load_tally *tally, struct load_check *check, const struct load_stamp *stamp,
                           int64_t now_ns);
+
+/**
+ * One receiver read the message from the history: as load_tally_delivered(), but having it already is no fault and no
+ * latency is noted.
+ */
+bool load_tally_fetched(struct load_tally *tally, struct load_check *check, const struct load_stamp *stamp);
 
 /** Returns how many deliveries are missing now. */
 uint64_t load_tally_missing(const struct load_tally *tally);
