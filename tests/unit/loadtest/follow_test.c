@@ -137,7 +137,7 @@ TEST(dispatch, finds_the_numbers_of_a_message_wherever_they_stand)
     }
     uint64_t number = 5;
     size_t hint = SIZE_MAX / 2;
-    CHECK(!load_dispatch_number(nx_bytes_text("\"x\":"), "\"x\":", &hint, &number) && number == 0,
+    CHECK(!load_dispatch_number(nx_bytes_text("\"x\":"), "\"x\":", &hint, &number) && number == 5,
           "no digit");
     CHECK(!load_dispatch_number(nx_bytes_text("{}"), "\"x\":", &hint, &number), "no key");
 }
