@@ -7,7 +7,7 @@ exit:  0 clean, 1 findings
 import os, re, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-FOLDERS = ("engine", "codecs", "sfu", "gatewayd", "control", "nexus", "loadtest")
+FOLDERS = ("engine", "codecs", "sfu", "gatewayd", "control", "nexus", "loadtest", "tools")
 PROTOTYPE = re.compile(r"^(?!typedef|#|struct [a-z_0-9]+ \{|enum|extern|static inline|/)[A-Za-z_][\w\s\*]*?\b(\w+)\((?!\*)[^;{]*\)\s*;", re.M | re.S)
 
 
