@@ -15,6 +15,8 @@ static struct nx_bytes piece(void)
     return part;
 }
 
+static nx_time now;
+
 static void answer_one(void)
 {
     if (fz.ops_count == 0) {
@@ -24,7 +26,7 @@ static void answer_one(void)
     struct ctl_answer answer;
     memmove(fz.ops, fz.ops + 1, --fz.ops_count * sizeof(*fz.ops));
     fz_answer(&op->question, &answer);
-    ctl_gateway_answered(&fz.gateway, op, &answer, WALL_MS, (nx_time){NX_TIME_NS_PER_S});
+    ctl_gateway_answered(&fz.gateway, op, &answer, WALL_MS, now);
 }
 
 static void check_counts(void)
@@ -51,12 +53,12 @@ static void check_counts(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fz_open(nx_bytes_of(data, size));
+    now = (nx_time){NX_TIME_NS_PER_S};
     while (fz.input.size != 0) {
         const uint8_t kind = fz_byte();
         const uint32_t link = kind >> 7;
         const uint64_t session = fz_byte() % 8;
-        const nx_time now = {NX_TIME_NS_PER_S};
-        switch (kind % 8) {
+        switch (kind % 10) {
         case 0:
         case 1: {
             const struct nx_bus_session_open m = {.session = session,
@@ -98,6 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         case 6:
             answer_one();
+            break;
+        case 7:
+            now = nx_time_add_ms(now, fz_byte() * 50);
+            ctl_gateway_tick(&fz.gateway, WALL_MS, now);
+            break;
+        case 8:
+            ctl_gateway_hold(&fz.gateway, (session & 1) != 0, WALL_MS);
             break;
         default:
             ctl_gateway_link_closed(&fz.gateway, link);

@@ -6,6 +6,7 @@
 #ifndef TESTS_FUZZ_CONTROL_H
 #define TESTS_FUZZ_CONTROL_H
 
+#include "control/core/doubt.h"
 #include "control/core/gateway.h"
 #include "engine/wire/json.h"
 
@@ -21,7 +22,7 @@ static struct {
     struct ctl_world world;
     struct ctl_gateway gateway;
     struct nx_token_ring ring;
-    struct ctl_op *ops[CTL_SENDS_MAX + CTL_OPENS_MAX];
+    struct ctl_op *ops[CTL_SENDS_MAX + CTL_OPENS_MAX + CTL_DOUBTS_MAX];
     size_t ops_count;
     size_t out;            /* bytes of world memory taken */
     size_t at_start;       /* of them by the world itself */
@@ -94,6 +95,12 @@ static void fz_ready(void *c, uint32_t link, const struct nx_bus_session_ready *
     }
 }
 static void fz_move(void *c, uint32_t link, const struct nx_bus_session_move *m)
+{
+    (void)c;
+    (void)link;
+    (void)m;
+}
+static void fz_session_end(void *c, uint32_t link, const struct nx_bus_session_end *m)
 {
     (void)c;
     (void)link;
@@ -196,10 +203,21 @@ static void fz_start(void)
     nx_token_ring_init(&fz.ring);
     fz_must(nx_token_ring_add(&fz.ring, &key));
     const struct ctl_world_config config = {.memory = {fz_take, fz_give, NULL},
-                                            .sink = {NULL, fz_opened, fz_ready, fz_move, fz_revoke,
-                                                     fz_guild_state, fz_channel_state, fz_channel_gone,
-                                                     fz_guild_gone, fz_roleset_view, fz_member_roleset,
-                                                     fz_event, fz_user_event, fz_session_event, fz_ask},
+                                            .sink = {.session_opened = fz_opened,
+                                                     .session_ready = fz_ready,
+                                                     .session_move = fz_move,
+                                                     .session_end = fz_session_end,
+                                                     .revoke = fz_revoke,
+                                                     .guild_state = fz_guild_state,
+                                                     .channel_state = fz_channel_state,
+                                                     .channel_gone = fz_channel_gone,
+                                                     .guild_gone = fz_guild_gone,
+                                                     .roleset_view = fz_roleset_view,
+                                                     .member_roleset = fz_member_roleset,
+                                                     .event = fz_event,
+                                                     .user_event = fz_user_event,
+                                                     .session_event = fz_session_event,
+                                                     .ask = fz_ask},
                                             .settings = {.has_registration = true},
                                             .ring = &fz.ring,
                                             .seed = 1};
@@ -280,8 +298,11 @@ static void fz_answer(const struct ctl_question *q, struct ctl_answer *answer)
         answer->message.row = message;
         break;
     case CTL_ASK_MESSAGES_LIST:
+        if (q->messages_list.page == CTL_PAGE_AFTER_SEQ) {
+            message.seq = q->messages_list.anchor + 1 + choice % 4;
+        }
         answer->list.rows = &message;
-        answer->list.rows_count = 1;
+        answer->list.rows_count = choice & 128 ? 0 : 1;
         break;
     case CTL_ASK_LOGINS_LIST:
         answer->list.rows = &login;
@@ -294,6 +315,7 @@ static void fz_answer(const struct ctl_question *q, struct ctl_answer *answer)
 
 static void fz_close(void)
 {
+    ctl_gateway_hold(&fz.gateway, false, WALL_MS);
     while (fz.ops_count != 0) {
         const struct ctl_answer down = {.verdict = NX_E_UNAVAILABLE};
         ctl_gateway_answered(&fz.gateway, fz.ops[--fz.ops_count], &down, WALL_MS, (nx_time){0});
@@ -304,6 +326,7 @@ static void fz_close(void)
     fz_check(fz.world.sessions->sessions_count == 0, "no session is left");
     fz_check(fz.world.busy.count == 0, "nothing is held");
     ctl_table_fini(&fz.world.busy, &fz.world.memory);
+    ctl_doubt_fini(&fz.world);
     ctl_directory_fini(&fz.world.directory);
     fz_check(fz.out == fz.at_start, "all memory came back");
     ctl_directory_init(&fz.world.directory, fz.world.memory, 1);
