@@ -1,0 +1,22 @@
+# What the disk, the allocator and the power may do to the store. The store is built once more with small logs, so that checkpoints,
+# which otherwise come every 64 MiB, come all the time.
+file(READ ${CMAKE_SOURCE_DIR}/control/store/limits.h fault_limits)
+string(REGEX REPLACE "STORE_WAL_CHECKPOINT_PAGES =[ \n]*[0-9]+" "STORE_WAL_CHECKPOINT_PAGES = 200" fault_limits "${fault_limits}")
+string(REGEX REPLACE "STORE_WAL_TRUNCATE_PAGES =[ \n]*[0-9]+" "STORE_WAL_TRUNCATE_PAGES = 500" fault_limits "${fault_limits}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/control/store/limits.h)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/fault/control/store/limits.h CONTENT "${fault_limits}" @ONLY)
+get_target_property(fault_sources control_store SOURCES)
+get_target_property(fault_libraries control_store LINK_LIBRARIES)
+add_library(fault_store STATIC ${fault_sources})
+target_include_directories(fault_store BEFORE PUBLIC ${CMAKE_BINARY_DIR}/generated/fault ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_link_libraries(fault_store PUBLIC ${fault_libraries})
+
+add_executable(power_cut fault/power_cut.c fault/disk.c)
+target_link_libraries(power_cut PRIVATE nexus_flags fault_store engine_io PkgConfig::SQLITE Threads::Threads)
+add_test(NAME fault.power COMMAND power_cut 1 100)
+add_test(NAME fault.power_off COMMAND power_cut --off 1 20)
+add_test(NAME fault.power_lie COMMAND power_cut --lie 1 20)
+add_test(NAME fault.flushes COMMAND power_cut --count)
+add_test(NAME fault.power_long COMMAND power_cut 1000 1000)
+set_tests_properties(fault.power fault.power_off fault.power_lie fault.flushes PROPERTIES TIMEOUT 600 LABELS "fault;short")
+set_tests_properties(fault.power_long PROPERTIES TIMEOUT 7200 LABELS "fault;long")
