@@ -28,6 +28,22 @@ enum nx_err store_sqlite_file_lock(const char *database, int *out, char why[STOR
     return NX_OK;
 }
 
+/** Makes the names in the folder of `path` survive a power cut. */
+static void folder_flush(const char *path)
+{
+    char folder[STORE_PATH_SIZE_MAX + 8];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) {
+        slash[slash == folder] = '\0';
+    }
+    const int fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* Not every file system can; those that cannot do not need it. */
+        close(fd);
+    }
+}
+
 /** Creates the file for its owner only; what SQLite puts beside it inherits that. */
 enum nx_err store_sqlite_file_create(const char *database, char why[STORE_WHY_SIZE])
 {
@@ -41,17 +57,7 @@ enum nx_err store_sqlite_file_create(const char *database, char why[STORE_WHY_SI
         return NX_E_IO;
     }
     close(fd);
-    char folder[STORE_PATH_SIZE_MAX];
-    snprintf(folder, sizeof folder, "%s", database);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) {
-        slash[slash == folder] = '\0';
-    }
-    const int folder_fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd >= 0) {
-        (void)fsync(folder_fd); /* Not every file system can; those that cannot do not need it. */
-        close(folder_fd);
-    }
+    folder_flush(database);
     return NX_OK;
 }
 
@@ -85,19 +91,43 @@ enum nx_err store_sqlite_file_begin(struct store_sqlite_connection *c, uint16_t 
     return NX_OK;
 }
 
-enum nx_err store_sqlite_file_backup(const char *database, const char *path)
+/** Copies into a new file that nobody knows yet: without a journal, and flushed once at the end. */
+static bool copy_flushed(sqlite3 *from, const char *path)
 {
-    struct store_sqlite_connection from;
-    sqlite3 *to = NULL;
-    char why[STORE_WHY_SIZE];
-    if (store_sqlite_sql_open(&from, database, false, STORE_READ_CACHE_KIB, why) != NX_OK) {
-        return NX_E_IO;
+    const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
     }
-    bool is_good = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK;
-    sqlite3_backup *backup = is_good ? sqlite3_backup_init(to, "main", from.db, "main") : NULL;
+    sqlite3 *to = NULL;
+    bool is_good = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+                   sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
+                                NULL) == SQLITE_OK;
+    sqlite3_backup *backup = is_good ? sqlite3_backup_init(to, "main", from, "main") : NULL;
     is_good = backup != NULL && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
     is_good = sqlite3_backup_finish(backup) == SQLITE_OK && is_good;
     is_good = sqlite3_close(to) == SQLITE_OK && is_good;
+    is_good = is_good && fsync(fd) == 0;
+    close(fd);
+    return is_good;
+}
+
+enum nx_err store_sqlite_file_backup(const char *database, const char *path)
+{
+    struct store_sqlite_connection from;
+    char part[STORE_PATH_SIZE_MAX + 8];
+    char why[STORE_WHY_SIZE];
+    if (strlen(path) >= STORE_PATH_SIZE_MAX ||
+        store_sqlite_sql_open(&from, database, false, STORE_READ_CACHE_KIB, why) != NX_OK) {
+        return NX_E_IO;
+    }
+    /* The name comes last: under `path` there is a whole copy or what was there before, also after a power cut. */
+    snprintf(part, sizeof part, "%s.part", path);
+    const bool is_good = copy_flushed(from.db, part) && rename(part, path) == 0;
+    if (is_good) {
+        folder_flush(path);
+    } else {
+        (void)unlink(part);
+    }
     store_sqlite_sql_close(&from);
     return is_good ? NX_OK : NX_E_IO;
 }

@@ -25,7 +25,10 @@ NX_MUST_USE enum nx_err store_sqlite_file_create(const char *database, char why[
 NX_MUST_USE enum nx_err store_sqlite_file_begin(struct store_sqlite_connection *c, uint16_t node,
                                                 bool is_control, char why[STORE_WHY_SIZE]);
 
-/** Copies the database to `path` while others use it. Returns NX_OK; NX_E_IO. */
+/**
+ * Copies the database to `path` while others use it, by way of `path`.part; what was at `path` is replaced by the whole
+ * copy or stays. NX_OK means that the copy survives a power cut. Returns NX_OK; NX_E_IO.
+ */
 NX_MUST_USE enum nx_err store_sqlite_file_backup(const char *database, const char *path);
 
 #endif
