@@ -19,8 +19,9 @@ enum {
     LOAD_FETCH_LANES_MAX = 64,
     LOAD_FETCH_PAGE = 100, /* messages asked for at once: the most the server gives */
     LOAD_FETCH_BODY_MAX = 8 << 20,
-    LOAD_FETCH_TO_THE_END = UINT32_MAX /* until there is nothing more */
 };
+
+#define LOAD_FETCH_TO_THE_END UINT32_MAX /* until there is nothing more */
 
 /** What a client wants: the messages after `after` up to `to`. Zero-initialised; embedded in its owner. */
 struct load_fetch_job {
