@@ -541,11 +541,12 @@ void ctl_gateway_session_status(struct ctl_gateway *gateway, uint32_t link,
     }
 }
 
-void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_writer *w,
-                      struct nx_json_out *out)
+void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, uint64_t number,
+                      struct nx_writer *w, struct nx_json_out *out)
 {
     if (ctl_event_end(w, out)) {
-        const struct nx_bus_session_event message = {.session = session, .tail = nx_writer_bytes(w)};
+        const struct nx_bus_session_event message = {
+            .session = session, .tail = nx_writer_bytes(w), .number = number};
         gateway->world->sink.session_event(gateway->world->sink.context, link, &message);
     }
 }

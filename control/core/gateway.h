@@ -28,6 +28,7 @@ struct ctl_op {
     uint32_t link;
     struct nx_bus_session_open open; /**< LOGIN, OPEN */
     uint64_t session;                /**< SEND */
+    uint64_t number;                 /**< SEND: gatewayd's, for the answer */
     uint64_t user_id;
     uint64_t epoch;           /**< LOGIN: of the logins when asked */
     struct nx_list_link sent; /**< SEND: in gateway.unanswered until its sender was told */

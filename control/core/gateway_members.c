@@ -80,7 +80,7 @@ static void send_chunk(const struct chunks *c, uint32_t index, uint32_t count)
         nx_json_out_string(&out, c->message->nonce);
     }
     nx_json_out_object_end(&out);
-    ctl_gateway_tell(c->gateway, c->link, c->message->session, &w, &out);
+    ctl_gateway_tell(c->gateway, c->link, c->message->session, 0, &w, &out);
 }
 
 static void find_named(struct chunks *c, uint32_t limit, uint64_t missing[CTL_MEMBERS_QUERY_IDS_MAX])

@@ -10,8 +10,8 @@
 
 enum { SEND_ARENA = CTL_CONTENT_MAX * 4 + 1024 }; /* room for the first message of a repeated nonce */
 
-static void send_refused(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_bytes nonce,
-                         enum ctl_code code, int64_t retry_ms)
+static void send_refused(struct ctl_gateway *gateway, uint32_t link, uint64_t session, uint64_t number,
+                         struct nx_bytes nonce, enum ctl_code code, int64_t retry_ms)
 {
     struct nx_writer w = ctl_event_scratch(gateway->world);
     struct nx_json_out out = ctl_event_begin(&w, "NEXUS_MESSAGE_REFUSED");
@@ -28,7 +28,7 @@ static void send_refused(struct ctl_gateway *gateway, uint32_t link, uint64_t se
         nx_json_out_milli(&out, retry_ms);
     }
     nx_json_out_object_end(&out);
-    ctl_gateway_tell(gateway, link, session, &w, &out);
+    ctl_gateway_tell(gateway, link, session, number, &w, &out);
 }
 
 static void send_acked(struct ctl_gateway *gateway, const struct ctl_op *op, uint64_t id, uint64_t seq)
@@ -45,7 +45,7 @@ static void send_acked(struct ctl_gateway *gateway, const struct ctl_op *op, uin
     nx_json_out_key(&out, "seq");
     nx_json_out_u64(&out, seq);
     nx_json_out_object_end(&out);
-    ctl_gateway_tell(gateway, op->link, op->session, &w, &out);
+    ctl_gateway_tell(gateway, op->link, op->session, op->number, &w, &out);
 }
 
 void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
@@ -60,7 +60,8 @@ void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
         message->nonce.size <= CTL_NONCE_MAX && nx_text_is_utf8(message->nonce) &&
         (message->nonce.size == 0 || memchr(message->nonce.at, 0, message->nonce.size) == NULL);
     if (!has_nonce) {
-        send_refused(gateway, link, message->session, nx_bytes_of(NULL, 0), CTL_CODE_INVALID_FORM, 0);
+        send_refused(gateway, link, message->session, message->number, nx_bytes_of(NULL, 0),
+                     CTL_CODE_INVALID_FORM, 0);
         return;
     }
     struct ctl_op *op = NULL;
@@ -77,10 +78,11 @@ void ctl_gateway_message_send(struct ctl_gateway *gateway, uint32_t link,
         code = op == NULL ? CTL_CODE_OVERLOADED : CTL_CODE_OK;
     }
     if (code != CTL_CODE_OK) {
-        send_refused(gateway, link, message->session, message->nonce, code, retry_ms);
+        send_refused(gateway, link, message->session, message->number, message->nonce, code, retry_ms);
         return;
     }
     op->session = message->session;
+    op->number = message->number;
     op->user_id = session->user->id;
     op->question.message_create.channel_id = message->channel_id;
     op->question.message_create.author_id = op->user_id;
@@ -108,7 +110,7 @@ static bool is_to_be_told(struct ctl_gateway *gateway, struct ctl_op *op)
 static void tell_refused(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_code code)
 {
     if (is_to_be_told(gateway, op)) {
-        send_refused(gateway, op->link, op->session, op->question.message_create.nonce, code, 0);
+        send_refused(gateway, op->link, op->session, op->number, op->question.message_create.nonce, code, 0);
     }
 }
 

@@ -17,9 +17,9 @@ struct ctl_op *ctl_gateway_op_take(struct ctl_gateway *gateway, enum ctl_op_kind
 void ctl_gateway_op_ask(struct ctl_gateway *gateway, struct ctl_op *op, enum ctl_question_kind kind,
                         int64_t wall_ms);
 
-/** Ends a tail and sends it to one session; nothing when it did not fit. */
-void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, struct nx_writer *w,
-                      struct nx_json_out *out);
+/** Ends a tail and sends it to one session, as the answer to its send `number` (0: no answer); nothing when it did not fit. */
+void ctl_gateway_tell(struct ctl_gateway *gateway, uint32_t link, uint64_t session, uint64_t number,
+                      struct nx_writer *w, struct nx_json_out *out);
 
 /** The answer to a message that a session sent: acknowledge, then tell the channel. Returns whether the op is over; if not,
  *  ctl_gateway_message_resolved() comes. */

@@ -36,7 +36,7 @@ enum {
     CTL_TIMEOUT_DAYS_MAX = 28,
     CTL_AGENT_SIZE_MAX = 200, /**< bytes kept of a User-Agent */
     CTL_SENDS_MAX = 4096,     /**< gateway sends waiting for the store; more are refused as overloaded */
-    CTL_SEND_MS = 1500,       /**< for the store to answer a send; then it is refused, to be tried again */
+    CTL_SEND_MS = 1400,       /**< for the store to answer a send; then it is refused, to be tried again */
     CTL_DOUBTS_MAX = 4096,    /**< channels whose last commit ended in an error, looked at again */
     CTL_DOUBT_ROWS = 16,      /**< messages of one such look */
     CTL_DOUBT_QUESTIONS_MAX = 32,    /**< looks begun per tick */

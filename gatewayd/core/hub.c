@@ -235,6 +235,7 @@ void gw_hub_undelivered(struct gw_hub *hub, nx_time now, const struct gw_verdict
             hub->has_statuses_owed = true;
         }
     } else if (verdict->kind == GW_VERDICT_MESSAGE) {
+        (void)gw_hub_send_answered(hub, verdict->as.message.number);
         gw_hub_send_wait(hub, now, &verdict->as.message);
     }
 }
@@ -315,6 +316,7 @@ bool gw_hub_drain_next(struct gw_hub *hub, uint32_t *cursor)
 void gw_hub_bus_down(struct gw_hub *hub)
 {
     hub->is_synced = false;
+    gw_hub_send_lost(hub);
 }
 
 /* What control forgot of one session: its rights, that it is open, and how far its opening had come. */

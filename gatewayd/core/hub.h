@@ -91,6 +91,9 @@ struct gw_hub {
     nx_time tick_at;                /**< last sign of life of control */
     struct gw_hub_send *sends;      /**< owned: op 67 that wait for control, oldest first */
     struct gw_hub_send *send_taken; /**< owned: what gw_hub_send_next() gave last */
+    struct gw_hub_sent *
+        sent; /**< owned ring of GW_SENDS_OUT_MAX: op 67 that control has and did not answer; NULL: none yet */
+    uint64_t sent_first, sent_next; /**< numbers; the first of all is 1 */
     uint32_t sends_count;
     size_t sends_size;
     bool is_synced; /**< keys, settings and revocations are complete */
@@ -128,7 +131,7 @@ void gw_hub_undelivered(struct gw_hub *hub, nx_time now, const struct gw_verdict
 /** Gives the next message that has waited for control and can go now; borrowed until the next call. False when none can. */
 bool gw_hub_send_next(struct gw_hub *hub, nx_time now, struct nx_bus_message_send *out);
 
-/** Refuses what has waited for GW_SEND_WAIT_MS. */
+/** Refuses what has waited for control, or for its answer, too long. */
 void gw_hub_send_expire(struct gw_hub *hub, nx_time now);
 
 /** Refuses one message of the session `handle`: NEXUS_MESSAGE_REFUSED with code 130000, it may be sent again. */

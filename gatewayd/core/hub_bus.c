@@ -133,6 +133,8 @@ static enum nx_err on_session_event(struct gw_hub *hub, struct nx_bytes payload)
     struct gw_session *session = gw_session_find(&hub->sessions, message.session);
     if (session == NULL) {
         hub->metrics.events_unknown_total++;
+    } else if (message.number != 0 && !gw_hub_send_answered(hub, message.number)) {
+        hub->metrics.sends_late_total++; /* It was refused meanwhile: one answer is enough. */
     } else if (gw_fanout_private(&hub->fanout, session, message.tail) != NX_OK) {
         hub->metrics.no_memory_total++;
     }

@@ -448,7 +448,9 @@ static void ready_op(struct gw_hub *hub, nx_time now, struct gw_session *session
                                                        .channel_id = op->channel_id,
                                                        .nonce = op->nonce,
                                                        .content = op->content};
-        if (gw_hub_send_must_wait(hub, now, session)) {
+        if (gw_hub_send_must_wait(hub, now, session) ||
+            !gw_hub_send_track(hub, nx_time_add_ms(now, GW_SEND_WAIT_MS + GW_SEND_ANSWER_MS),
+                               &out->as.message)) {
             gw_hub_send_wait(hub, now, &out->as.message);
             out->kind = GW_VERDICT_NONE;
         }

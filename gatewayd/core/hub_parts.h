@@ -65,6 +65,15 @@ bool gw_hub_send_must_wait(const struct gw_hub *hub, nx_time now, const struct g
 /** Lets a message wait, or refuses it when too many do. */
 void gw_hub_send_wait(struct gw_hub *hub, nx_time now, const struct nx_bus_message_send *message);
 
+/** Numbers a message that goes to control now and must be answered until `until`; false when too many are not answered. */
+bool gw_hub_send_track(struct gw_hub *hub, nx_time until, struct nx_bus_message_send *message);
+
+/** Control has answered the message `number`, or never got it. Returns whether somebody still waits for that. */
+bool gw_hub_send_answered(struct gw_hub *hub, uint64_t number);
+
+/** Control is gone with what it had: that is refused, and may be sent again. */
+void gw_hub_send_lost(struct gw_hub *hub);
+
 /** Gives the memory of what waits back. */
 void gw_hub_send_fini(struct gw_hub *hub);
 

@@ -1,4 +1,6 @@
-/* Messages of clients (op 67) that control cannot take now: they wait a little, in order per session, and are then refused. */
+/* Messages of clients (op 67): each gets one answer, within GW_SEND_WAIT_MS + GW_SEND_ANSWER_MS. What control cannot take now
+ * waits, in order per session. What it has is remembered until it answers; without an answer it is refused here, and an answer
+ * that comes later is dropped: the client sends again, and the nonce finds what was stored. */
 #include "engine/wire/json_out.h"
 #include "gatewayd/core/hub_parts.h"
 
@@ -10,6 +12,14 @@ struct gw_hub_send {
     uint64_t channel_id;
     uint32_t nonce_size;
     uint32_t content_size;
+};
+
+/* One that control has. */
+struct gw_hub_sent {
+    uint64_t session; /* handle; 0: answered */
+    nx_time until;
+    uint8_t nonce_size;
+    uint8_t nonce[GW_NONCE_MAX];
 };
 
 static size_t size_of(const struct gw_hub_send *send)
@@ -108,12 +118,71 @@ static void give(struct gw_hub *hub, struct gw_hub_send *send)
     gw_memory_give(&hub->config.memory, send, size_of(send));
 }
 
+static struct gw_hub_sent *sent_at(const struct gw_hub *hub, uint64_t number)
+{
+    return &hub->sent[number % GW_SENDS_OUT_MAX];
+}
+
+bool gw_hub_send_track(struct gw_hub *hub, nx_time until, struct nx_bus_message_send *message)
+{
+    if (hub->sent == NULL) {
+        hub->sent = gw_memory_take(&hub->config.memory, GW_SENDS_OUT_MAX * sizeof(*hub->sent));
+        hub->sent_first = 1;
+        hub->sent_next = 1;
+    }
+    if (hub->sent == NULL || hub->sent_next - hub->sent_first >= GW_SENDS_OUT_MAX ||
+        message->nonce.size > GW_NONCE_MAX) {
+        return false;
+    }
+    message->number = hub->sent_next++;
+    struct gw_hub_sent *sent = sent_at(hub, message->number);
+    sent->session = message->session;
+    sent->until = until;
+    sent->nonce_size = (uint8_t)message->nonce.size;
+    if (message->nonce.size != 0) {
+        memcpy(sent->nonce, message->nonce.at, message->nonce.size);
+    }
+    return true;
+}
+
+bool gw_hub_send_answered(struct gw_hub *hub, uint64_t number)
+{
+    if (hub->sent == NULL || number < hub->sent_first || number >= hub->sent_next ||
+        sent_at(hub, number)->session == 0) {
+        return false;
+    }
+    sent_at(hub, number)->session = 0;
+    while (hub->sent_first != hub->sent_next && sent_at(hub, hub->sent_first)->session == 0) {
+        hub->sent_first++;
+    }
+    return true;
+}
+
+/* Refuses the oldest that was not answered. */
+static void refuse_first(struct gw_hub *hub)
+{
+    const struct gw_hub_sent sent = *sent_at(hub, hub->sent_first);
+    (void)gw_hub_send_answered(hub, hub->sent_first);
+    gw_hub_send_refuse(hub, sent.session, nx_bytes_of(sent.nonce, sent.nonce_size));
+}
+
+void gw_hub_send_lost(struct gw_hub *hub)
+{
+    while (hub->sent != NULL && hub->sent_first != hub->sent_next) {
+        refuse_first(hub);
+    }
+}
+
 void gw_hub_send_expire(struct gw_hub *hub, nx_time now)
 {
     while (hub->sends != NULL && !nx_time_before(now, hub->sends->until)) {
         struct gw_hub_send *send = unlink_send(hub, &hub->sends);
         gw_hub_send_refuse(hub, send->session, nonce_of(send));
         give(hub, send);
+    }
+    while (hub->sent != NULL && hub->sent_first != hub->sent_next &&
+           !nx_time_before(now, sent_at(hub, hub->sent_first)->until)) {
+        refuse_first(hub);
     }
 }
 
@@ -134,16 +203,21 @@ bool gw_hub_send_next(struct gw_hub *hub, nx_time now, struct nx_bus_message_sen
             link = &(*link)->next;
             continue;
         }
+        struct nx_bus_message_send message = {.session = (*link)->session,
+                                              .channel_id = (*link)->channel_id,
+                                              .nonce = nonce_of(*link),
+                                              .content = content_of(*link)};
+        if (session != NULL &&
+            !gw_hub_send_track(hub, nx_time_add_ms((*link)->until, GW_SEND_ANSWER_MS), &message)) {
+            return false;
+        }
         struct gw_hub_send *send = unlink_send(hub, link);
         if (session == NULL) {
             give(hub, send);
             continue;
         }
         hub->send_taken = send;
-        *out = (struct nx_bus_message_send){.session = send->session,
-                                            .channel_id = send->channel_id,
-                                            .nonce = nonce_of(send),
-                                            .content = content_of(send)};
+        *out = message;
         return true;
     }
     return false;
@@ -158,4 +232,6 @@ void gw_hub_send_fini(struct gw_hub *hub)
         give(hub, hub->send_taken);
         hub->send_taken = NULL;
     }
+    gw_memory_give(&hub->config.memory, hub->sent, GW_SENDS_OUT_MAX * sizeof(*hub->sent));
+    hub->sent = NULL;
 }

@@ -17,6 +17,8 @@ enum {
     GW_BUS_STALE_MS = 30 * 1000,       /**< without a TICK for so long no new rights are granted */
     GW_BUS_SILENT_MS = 3 * 1000,       /**< without a TICK for so long control is away, as far as sends go */
     GW_SEND_WAIT_MS = 1500,            /**< a send waits so long for control; then it is refused */
+    GW_SEND_ANSWER_MS = 300,           /**< more for the answer; control itself refuses after 1,400 ms */
+    GW_SENDS_OUT_MAX = 4096,           /**< sends of one shard that control has not answered */
     GW_SENDS_WAITING_MAX = 1024,       /**< sends of one shard that wait */
     GW_SENDS_WAITING_SIZE_MAX = 4 << 20, /**< bytes of them */
     GW_OPS_PER_MINUTE = 120,             /**< client payloads in 60 s, all at once if it likes */

@@ -159,14 +159,14 @@ static void sends_some(struct gw_shard *shard)
 {
     struct gw_hub *hub = &shard->hub;
     struct nx_bus_message_send message;
-    if (hub->sends_count == 0) {
-        return;
-    }
     const nx_time now = nx_loop_now(shard->loop);
     while (shard->bus.is_rt_up && nx_link_pending(&shard->bus.rt) < GW_BUS_QUEUE_MAX / 2 &&
            gw_hub_send_next(hub, now, &message)) {
         if (NX_LINK_PUT(&shard->bus.rt, message_send, &message) != NX_OK) {
-            gw_hub_send_refuse(hub, message.session, message.nonce);
+            const struct gw_verdict verdict = {.kind = GW_VERDICT_MESSAGE, .as.message = message};
+            gw_hub_undelivered(hub, now,
+                               &verdict); /* Sessions keep their order: what is behind it waits longer. */
+            break;
         }
     }
     gw_hub_send_expire(hub, now);

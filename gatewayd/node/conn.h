@@ -98,11 +98,12 @@ struct gw_conn {
     bool is_guarded;        /**< counted by addr_guard */
     bool is_loopback;
     bool is_peer_loopback;
-    bool is_trusted;       /**< the peer is a trusted proxy */
-    bool is_forwarded;     /**< it said for whom the request under way is */
-    bool has_ended;        /**< the client sent FIN */
-    bool is_paused;        /**< not reading */
-    bool is_closing_after; /**< close once everything is sent */
+    bool is_trusted;         /**< the peer is a trusted proxy */
+    bool is_forwarded;       /**< it said for whom the request under way is */
+    bool has_ended;          /**< the client sent FIN */
+    bool is_paused;          /**< not reading */
+    bool is_closing_after;   /**< close once everything is sent */
+    bool has_close_deadline; /**< its session is doomed: GW_WS_CLOSE_MS run since then */
 };
 
 /** A connection arrived. */

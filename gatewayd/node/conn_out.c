@@ -245,7 +245,8 @@ bool gw_conn_out_flush(struct gw_conn *conn)
         return true;
     }
     if (conn->session != NULL && (conn->session->flags & GW_SESSION_DOOMED) != 0 && !conn->is_closing_after &&
-        !nx_timer_is_set(&conn->timer)) {
+        !conn->has_close_deadline) {
+        conn->has_close_deadline = true; /* Also of one that is blocked: it has stalled long enough. */
         gw_conn_deadline(conn, GW_WS_CLOSE_MS);
     }
     if (nx_stream_is_blocked(&conn->stream) || conn->stream.committed_size != 0) {

@@ -719,6 +719,65 @@ TEST(hub, a_message_waits_for_control_and_is_refused_when_it_takes_too_long)
     close_hub(hub);
 }
 
+TEST(hub, a_message_gets_one_answer_whatever_becomes_of_control)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    uint64_t numbers[3];
+    for (int i = 0; i < 3; i++) {
+        char send[128];
+        snprintf(send, sizeof(send),
+                 "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n%d\"}}", i);
+        (void)say(hub, session, send);
+        CHECK(verdict.kind == GW_VERDICT_MESSAGE && verdict.as.message.number != 0,
+              "goes to control, numbered");
+        numbers[i] = verdict.as.message.number;
+    }
+    const char *ack = "\"t\":\"NEXUS_MESSAGE_ACK\",\"d\":{}}";
+    for (int i = 0; i < 2; i++) {
+        BUS(hub, session_event, SESSION_EVENT, .session = gw_session_handle(session),
+            .tail = nx_bytes_text(ack), .number = numbers[1]);
+        CHECK((strstr(heard(hub, session), "ACK") != NULL) == (i == 0), "once");
+    }
+    gw_hub_send_expire(hub, nx_time_add_ms(start, GW_SEND_WAIT_MS + GW_SEND_ANSWER_MS - 1));
+    CHECK(strcmp(heard(hub, session), "") == 0, "not yet");
+    gw_hub_send_expire(hub, nx_time_add_ms(start, GW_SEND_WAIT_MS + GW_SEND_ANSWER_MS));
+    const char *text = heard(hub, session);
+    CHECK(strstr(text, "\"nonce\":\"n0\",\"code\":130000") != NULL && strstr(text, "\"n1\"") == NULL &&
+              strstr(text, "\"nonce\":\"n2\",\"code\":130000") != NULL,
+          "%s", text);
+    BUS(hub, session_event, SESSION_EVENT, .session = gw_session_handle(session), .tail = nx_bytes_text(ack),
+        .number = numbers[0]);
+    CHECK(strcmp(heard(hub, session), "") == 0, "too late: it was refused");
+    (void)say(hub, session, "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n3\"}}");
+    CHECK(strcmp(heard(hub, session), "") == 0, "with control");
+    gw_hub_bus_down(hub);
+    CHECK(strstr(heard(hub, session), "\"nonce\":\"n3\",\"code\":130000") != NULL, "control is gone with it");
+    gw_hub_bus_down(hub);
+    CHECK(strcmp(heard(hub, session), "") == 0, "once");
+    close_hub(hub);
+}
+
+TEST(hub, sends_without_an_answer_are_bounded)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    hub->has_rate_limits = false;
+    const char *send = "{\"op\":67,\"d\":{\"channel_id\":\"70\",\"content\":\"x\",\"nonce\":\"n\"}}";
+    for (int i = 0; i < GW_SENDS_OUT_MAX; i++) {
+        (void)say(hub, session, send);
+        CHECK(verdict.kind == GW_VERDICT_MESSAGE, "goes");
+    }
+    (void)say(hub, session, send);
+    CHECK(verdict.kind == GW_VERDICT_NONE && hub->sends_count == 1, "waits");
+    struct nx_bus_message_send message;
+    CHECK(!gw_hub_send_next(hub, start, &message), "until one is answered");
+    BUS(hub, session_event, SESSION_EVENT, .session = gw_session_handle(session),
+        .tail = nx_bytes_text("\"t\":\"NEXUS_MESSAGE_ACK\",\"d\":{}}"), .number = 1);
+    CHECK(gw_hub_send_next(hub, start, &message) && message.number == GW_SENDS_OUT_MAX + 1, "goes now");
+    close_hub(hub);
+}
+
 TEST(hub, messages_that_wait_are_bounded_and_go_with_their_session)
 {
     struct gw_hub *hub = open_hub(0);
