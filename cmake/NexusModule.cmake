@@ -70,7 +70,7 @@ function(nexus_fuzz_targets)
       add_executable(${stem} ${source} nexus/${CMAKE_MATCH_1}.c)
       target_link_libraries(${stem} PRIVATE nexus_flags engine_wire -fsanitize=fuzzer)
     endif()
-    if(TARGET ${stem} AND stem MATCHES "json|seed") # compared with another reader of JSON
+    if(TARGET ${stem} AND stem MATCHES "json|seed|fetch") # compared with another reader of JSON
       target_link_libraries(${stem} PRIVATE jansson)
     endif()
   endforeach()
