@@ -36,24 +36,47 @@ static void note_stamp(const struct load_stamp *stamp)
     load_note_bytes(nx_bytes_of(text, sizeof(text)));
 }
 
-static void on_delivered(void *context, struct load_session *s, const struct load_stamp *stamp)
+static void on_delivered(void *context, struct load_session *s, const struct load_stamp *stamp,
+                         struct nx_bytes text)
 {
     fuzz_check(context == &shared && s == &session, "delivered");
     load_note(4);
     load_note(s->s);
     note_stamp(stamp);
+    load_note_bytes(text);
 }
 
 static void on_answered(void *context, struct load_session *s, const struct load_stamp *stamp,
-                        bool is_refused)
+                        bool is_refused, struct nx_bytes text)
 {
     fuzz_check(context == &shared && s == &session, "answered");
     load_note(is_refused ? 5 : 6);
     note_stamp(stamp);
+    load_note_bytes(text);
 }
 
-static const struct load_session_events EVENTS = {
+static void on_hello(void *context, struct load_session *s)
+{
+    fuzz_check(context == &shared && s == &session && s->interval_ms != 0, "hello");
+    load_note(7);
+}
+
+static void on_other(void *context, struct load_session *s, struct nx_bytes name, struct nx_bytes text)
+{
+    fuzz_check(context == &shared && s == &session && fuzz_is_inside(name, text), "other");
+    load_note_bytes(name);
+    load_note_bytes(text);
+}
+
+static const struct load_session_events PLAIN_EVENTS = {
     .ready = on_ready, .down = on_down, .delivered = on_delivered, .answered = on_answered};
+
+static const struct load_session_events EVENTS = {.ready = on_ready,
+                                                  .down = on_down,
+                                                  .delivered = on_delivered,
+                                                  .answered = on_answered,
+                                                  .hello = on_hello,
+                                                  .other = on_other};
 
 /* What was sent since the connection began is a handshake and masked frames, the last one maybe not sent whole. */
 static void check_sent(void)
@@ -175,7 +198,7 @@ static uint64_t run(struct nx_bytes input, uint8_t choice, uint32_t seed)
     memset(&session, 0, sizeof(session));
     memset(&shared, 0, sizeof(shared));
     shared = (struct load_session_shared){.net = &load_net,
-                                          .on = &EVENTS,
+                                          .on = choice & 32 ? &EVENTS : &PLAIN_EVENTS,
                                           .context = &shared,
                                           .target = "/gateway?v=1&encoding=json",
                                           .intents = 33281,
