@@ -7,8 +7,9 @@
 #define SFU_WIRE_LIMITS_H
 
 enum {
-    SFU_RTP_CSRCS_MAX = 15,           /**< RFC 3550 section 5.1: CC has 4 bits */
-    SFU_RTP_EXT_IDS = 256,            /**< RFC 8285 section 4.3: two-byte ids have 8 bits */
+    SFU_RTP_CSRCS_MAX = 15, /**< RFC 3550 section 5.1: CC has 4 bits */
+    SFU_RTP_EXT_IDS =
+        64, /**< ids 1..63 are negotiated; RFC 8285 section 4.3 allows 255, browsers use about 20 */
     SFU_RTP_EXT_ELEMENTS_MAX = 64,    /**< elements looked at in one packet; later ones are ignored */
     SFU_RTP_EXT_BLOCK_SIZE_MAX = 256, /**< bytes of an extension block we write, its header included */
     SFU_RTP_MID_SIZE_MAX = 16, /**< bytes of a MID or RID we accept; RFC 8851 allows more, nobody uses it */
