@@ -8,6 +8,10 @@
 #include "engine/crypto/wipe.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PASSWORD_NICE = 10 };
 
 /* ---- memory ---- */
 
@@ -128,8 +132,19 @@ static void on_answered(struct store_request *store)
     resume(r, &store->answer);
 }
 
+/* Whoever floods us with logins must not slow down the loops: hashing takes what they leave. */
+static void priority_lower(void)
+{
+    static _Thread_local bool is_lower;
+    if (!is_lower && gettid() != getpid()) { /* in a simulation it is the loop's own thread */
+        is_lower = true;
+        (void)setpriority(PRIO_PROCESS, 0, PASSWORD_NICE); /* on Linux: of this thread */
+    }
+}
+
 static void password_run(struct nx_job *job)
 {
+    priority_lower();
     struct ctld_request *r = NX_LIST_ITEM(job, struct ctld_request, job);
     struct api_job *work = &r->api.job;
     work->verdict = r->is_hash ? nx_password_hash(work->password, work->encoded)
