@@ -24,6 +24,8 @@ void nx_signal_block(void)
     blocked_set(&set);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ,
+                 SIG_IGN); /* A file that may not grow is an error of its write, as a full disk is. */
 }
 
 enum nx_err nx_signal_open(struct nx_loop *loop, struct nx_signal *signal,

@@ -19,7 +19,7 @@ struct nx_signal {
     uint32_t generation;
 };
 
-/** Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD for this and all later threads, ignores SIGPIPE. */
+/** Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD for this and all later threads, ignores SIGPIPE and SIGXFSZ. */
 void nx_signal_block(void);
 
 /** Delivers the blocked signals to `on_signal`. Returns NX_OK; NX_E_IO when the kernel gives no descriptor. */
