@@ -5,6 +5,9 @@
 bool load_dispatch_number(struct nx_bytes text, const char *key, size_t *hint, uint64_t *out)
 {
     const size_t size = strlen(key);
+    if (text.at == NULL) {
+        return false;
+    }
     const uint8_t *at = *hint + size <= text.size ? text.at + *hint : NULL;
     uint64_t value = 0;
     if (at == NULL || memcmp(at, key, size) != 0) {

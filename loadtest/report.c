@@ -162,7 +162,7 @@ int load_report_result(struct load_run *run)
     uint8_t text[JSON_MAX];
     struct nx_writer w = nx_writer_init(text, sizeof(text));
     struct nx_json_out o = nx_json_out_init(&w);
-    const uint64_t lost = load_tally_missing(&run->tally);
+    const uint64_t lost = load_run_missing(run);
     result(&o, run, lost);
     if (!nx_json_out_done(&o)) {
         (void)fprintf(stderr, "nexus load: the result does not fit\n");

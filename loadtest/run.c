@@ -235,11 +235,17 @@ static void measure_step(struct load_run *run, int64_t now_ns)
     phase_set(run, LOAD_RUN_DRAIN, now_ns);
 }
 
+uint64_t load_run_missing(const struct load_run *run)
+{
+    const uint64_t missing = load_tally_missing(&run->tally);
+    return missing > run->excused ? missing - run->excused : 0;
+}
+
 static void drain_step(struct load_run *run, int64_t now_ns)
 {
     const bool has_more = run->ops->is_drained != NULL && !run->ops->is_drained(run);
     const int64_t most_ms = run->options->history != NULL ? LOAD_SETTLE_LAST_MS : LOAD_DRAIN_MS;
-    if ((load_tally_missing(&run->tally) == 0 && !has_more) || phase_ms(run, now_ns) > most_ms) {
+    if ((load_run_missing(run) == 0 && !has_more) || phase_ms(run, now_ns) > most_ms) {
         phase_set(run, LOAD_RUN_DONE, now_ns);
     }
 }

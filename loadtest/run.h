@@ -78,6 +78,7 @@ struct load_run {
     uint64_t publish_refused; /**< messages a publisher could not send */
     uint32_t publish_next;    /**< stream whose turn it is */
     uint32_t publish_owed;    /**< closed loop: messages that could not be sent yet */
+    uint64_t excused;         /**< deliveries that cannot come any more: deleted before they were read */
     int64_t progress_ns;      /**< a closed loop moved last */
     bool is_stalled;
     /* measurement */
@@ -106,6 +107,9 @@ struct nx_addr load_run_source(const struct load_run *run, uint32_t client);
 
 /** A client is ready for the first time; started and identified at these instants. */
 void load_run_ready(struct load_run *run, int64_t begun_ns, int64_t identified_ns);
+
+/** Returns how many deliveries are missing that could still come. */
+uint64_t load_run_missing(const struct load_run *run);
 
 /** A client is gone for good. */
 void load_run_gone(struct load_run *run, bool was_ready);

@@ -203,6 +203,7 @@ static void on_fetched(void *context, struct load_fetch_job *job, const struct l
     struct load_stamp stamp;
     size_t hint = 0;
     ws->fetched++;
+    ws->run.excused += message->is_deleted || message->is_edited; /* its mark is gone */
     note(ws, client,
          (struct load_history_record){.kind = LOAD_HISTORY_FETCHED,
                                       .flags = (uint8_t)((message->is_deleted ? LOAD_HISTORY_DELETED : 0) |

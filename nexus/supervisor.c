@@ -21,7 +21,9 @@ enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 5000,
     STABLE_MS = 10000, /* a child that ran this long starts over without delay */
-    STOP_GRACE_MS = 5000
+    STOP_GRACE_MS = 5000,
+    BIND_WAIT_MS = 3000, /* children of a supervisor that was killed still let go of their sockets */
+    BIND_STEP_MS = 10
 };
 
 enum role { GATEWAYD, CONTROL, ROLES_COUNT };
@@ -47,12 +49,27 @@ struct supervisor {
     int admin_fd;
     int bus_fd;
     struct nx_addr listen;
+    nx_time bind_end;
+    pid_t pid;
     struct child children[ROLES_COUNT];
     bool is_announced;
     bool is_stopping;
 };
 
-static bool endpoint_bind(const char *what, const char *text, bool is_shared, int *fd, struct nx_addr *bound)
+/* Waits a little for an address that is in use: until BIND_WAIT_MS after the start, for all of them together. */
+static enum nx_err bind_patiently(const struct supervisor *s, const struct nx_endpoint *where, bool is_shared,
+                                  int *fd, struct nx_addr *bound)
+{
+    enum nx_err err = nx_listener_bind(where, is_shared, fd, bound);
+    while (err == NX_E_IN_USE && nx_time_before(nx_clock_now(), s->bind_end)) {
+        usleep(BIND_STEP_MS * 1000);
+        err = nx_listener_bind(where, is_shared, fd, bound);
+    }
+    return err;
+}
+
+static bool endpoint_bind(const struct supervisor *s, const char *what, const char *text, bool is_shared,
+                          int *fd, struct nx_addr *bound)
 {
     struct nx_endpoint where = {.kind = NX_ENDPOINT_ADDR};
     if (nx_addr_parse(nx_bytes_text(text), &where.addr) != NX_OK) {
@@ -62,7 +79,7 @@ static bool endpoint_bind(const char *what, const char *text, bool is_shared, in
     if (bound->port != 0) {
         where.addr.port = bound->port;
     }
-    const enum nx_err err = nx_listener_bind(&where, is_shared, fd, bound);
+    const enum nx_err err = bind_patiently(s, &where, is_shared, fd, bound);
     if (err != NX_OK) {
         fprintf(stderr, "nexus: cannot listen for %s on %s: %s\n", what, text, nx_err_text(err));
         return false;
@@ -79,12 +96,12 @@ static bool sockets_open(struct supervisor *s)
     size_t size = 0;
     int fd;
     /* Sockets that share a port would share it with another server of the same user too: first one that does not. */
-    if (!endpoint_bind("clients", settings->server_listen.text, false, &fd, &s->listen)) {
+    if (!endpoint_bind(s, "clients", settings->server_listen.text, false, &fd, &s->listen)) {
         return false;
     }
     close(fd);
     for (uint32_t i = 0; i < s->shards; i++) {
-        if (!endpoint_bind("clients", settings->server_listen.text, true, &fd, &s->listen)) {
+        if (!endpoint_bind(s, "clients", settings->server_listen.text, true, &fd, &s->listen)) {
             return false;
         }
         s->listen_fd_list[i] = fd;
@@ -94,7 +111,7 @@ static bool sockets_open(struct supervisor *s)
     s->admin_fd = -1;
     struct nx_addr admin = {.port = 0};
     if (settings->server_admin.text[0] != '\0' &&
-        !endpoint_bind("metrics", settings->server_admin.text, false, &s->admin_fd, &admin)) {
+        !endpoint_bind(s, "metrics", settings->server_admin.text, false, &s->admin_fd, &admin)) {
         return false;
     }
     struct nx_endpoint bus = {.kind = NX_ENDPOINT_UNIX};
@@ -107,7 +124,7 @@ static bool sockets_open(struct supervisor *s)
     }
     memcpy(bus.path, s->options->bus, strlen(s->options->bus) + 1);
     struct nx_addr none;
-    const enum nx_err err = nx_listener_bind(&bus, false, &s->bus_fd, &none);
+    const enum nx_err err = bind_patiently(s, &bus, false, &s->bus_fd, &none);
     if (err != NX_OK) {
         fprintf(stderr, "nexus: cannot make the bus socket %s: %s\n", s->options->bus, nx_err_text(err));
         return false;
@@ -154,7 +171,12 @@ static void child_exec(struct supervisor *s, enum role role, int ready_fd)
     argv[count++] = "--ready-fd";
     argv[count++] = fd[2];
     argv[count] = NULL;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* A supervisor that dies takes its children along at once: draining to nobody would only keep clients, and the
+     * sockets that the next supervisor needs, on a gateway without control. Nothing acknowledged depends on their end. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != s->pid) {
+        _exit(NEXUS_EXIT_UNAVAILABLE); /* it died before that was asked for */
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -364,6 +386,8 @@ int nexus_supervisor_run(const struct nexus_options *options, int count, char **
         s.children[i].ready_fd = -1;
     }
     nx_signal_block();
+    s.pid = getpid();
+    s.bind_end = nx_time_add_ms(nx_clock_now(), BIND_WAIT_MS);
     if (!data_prepare(options) || !sockets_open(&s)) {
         return NEXUS_EXIT_UNAVAILABLE;
     }

@@ -59,11 +59,14 @@ class Server:
         self.start()
 
     def start(self):
+        self.launch()
+        self.wait_ready()
+
+    def launch(self):
         command = [executable(), "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
                    "--shards", str(self.shards)] + ([] if self.rate_limits else ["--no-rate-limit"]) + self.options
         self.log = open(os.path.join(self.data, "test.log"), "ab")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(self.env or {})})
-        self.wait_ready()
 
     def wait_ready(self, seconds=20):
         end = time.monotonic() + seconds
