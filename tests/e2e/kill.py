@@ -11,7 +11,7 @@ what is stored is read; histcheck (docs/histories.md) judges. Prints one JSON li
 """
 import argparse, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nexus import Server, executable, free_port
+from nexus import Closed, Gateway, Server, executable
 from postgres import Postgres
 
 LONG = os.environ.get("NEXUS_TEST_TIER") == "long"
@@ -186,6 +186,62 @@ def judge(folder):
     return json.loads(run.stdout)
 
 
+def outcome_of_resume(server, token, session_id, seq):
+    """What RESUME is answered with: an event's name, the close code, or "op 9"; who is told to come again does."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            g = Gateway(server.port, token, identify=False, resume=(session_id, seq))
+        except (OSError, ConnectionError, Closed):
+            time.sleep(0.05)
+            continue
+        found = g.until("an answer", lambda: (g.events and g.events[0]["t"]) or (g.others and f"op {g.others[0]['op']}") or g.closed)
+        g.close()
+        if found not in (4000, "cut", 1006):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("RESUME was never answered")
+
+
+def revocations_come_before_ready(options):
+    """A login that ends while a daemon is dead is over when that daemon is back: neither RESUME nor REST knows it any more."""
+    server = Supervised(shards=1)
+    try:
+        for dead in (("gatewayd",), ("control",), ("gatewayd", "control"), ("supervisor",)):
+            name = "r" + os.urandom(4).hex()
+            gone, stays = server.register(name), server.register(name + "x")
+            sessions = [user.gateway() for user in (gone, stays)]
+            known = [(s.session_id, s.seq) for s in sessions]
+            pids = server.children()
+            # While the supervisor is stopped nobody comes back: the login ends in between.
+            os.kill(server.process.pid, signal.SIGSTOP)
+            if "gatewayd" in dead:
+                os.kill(pids["gatewayd"], signal.SIGKILL)
+            server.run_admin("user", "logout", name)
+            for role in dead:
+                if role in pids and role != "gatewayd":
+                    os.kill(pids[role], signal.SIGKILL)
+            if "supervisor" in dead:
+                server.process.kill()
+                server.process.wait()
+                server.start_again()
+            else:
+                os.kill(server.process.pid, signal.SIGCONT)
+                end = time.monotonic() + 20
+                while any(server.children_now().get(role) in (None, pids[role]) for role in dead):
+                    assert time.monotonic() < end, dead
+                    time.sleep(0.01)
+            outcomes = [outcome_of_resume(server, user.token, *session) for user, session in zip((gone, stays), known)]
+            assert outcomes[0] in (4004, "op 9"), f"{dead} killed, login over: RESUME was answered with {outcomes[0]}"
+            assert outcomes[1] == "RESUMED", f"{dead} killed: RESUME was answered with {outcomes[1]}"
+            server.wait_back()
+            statuses = [server.request("GET", "/api/v1/users/@me", token=user.token)[0] for user in (gone, stays)]
+            assert statuses == [401, 200], f"{dead} killed, login over: {statuses}"
+            [s.close() for s in sessions]
+    finally:
+        server.stop()
+
+
 def round_of_kills(options, folder):
     database = Postgres() if options.database == "postgresql" else None
     roles = options.roles.split(",") if options.roles else ROLES[:4 if database else 3]
@@ -240,6 +296,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the histories where they are")
     parser.add_argument("--report", action="store_true", help="times are told, not judged: for a busy machine")
     options = parser.parse_args()
+    revocations_come_before_ready(options)
     folder = tempfile.mkdtemp(prefix="nexus-kill-")
     verdict, result, killer, editor, seconds = round_of_kills(options, folder)
     wrong = []
