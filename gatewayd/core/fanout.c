@@ -90,7 +90,8 @@ void gw_fanout_doom(struct gw_fanout *fanout, struct gw_session *session, uint16
 static inline void give(struct gw_fanout *fanout, struct gw_session *session, uint32_t position,
                         uint32_t size, uint32_t flags)
 {
-    if ((flags & GW_FRAME_REPLACEABLE) != 0 &&
+    /* Not NEXUS_UNREAD: after the last of a burst nothing replaces it. */
+    if ((flags & (GW_FRAME_REPLACEABLE | GW_FRAME_UNREAD)) == GW_FRAME_REPLACEABLE &&
         (gw_session_unsent(session) > GW_UNSENT_MAX / 2 || session->unsent_size > GW_UNSENT_SIZE_MAX / 2)) {
         fanout->dropped_count++;
         return;
@@ -129,10 +130,11 @@ static bool wants(const struct gw_fanout *fanout, const struct gw_member *member
             (frame->view[member->roleset / 64] >> (member->roleset % 64) & 1) == 0) {
             return false;
         }
-        if ((member->flags & GW_MEMBER_SELECTIVE) != 0 && member->channel != frame->channel_slot &&
+        const bool is_elsewhere =
+            (member->flags & GW_MEMBER_SELECTIVE) != 0 && member->channel != frame->channel_slot &&
             ((member->flags & GW_MEMBER_SEVERAL) == 0 ||
-             !gw_session_channel_has(gw_session_at(fanout->sessions, member->session),
-                                     frame->channel_slot))) {
+             !gw_session_channel_has(gw_session_at(fanout->sessions, member->session), frame->channel_slot));
+        if (is_elsewhere != ((frame->flags & GW_FRAME_UNREAD) != 0)) {
             return false;
         }
     }

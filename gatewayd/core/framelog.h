@@ -23,6 +23,7 @@ enum gw_frame_flag {
     GW_FRAME_REPLACEABLE = 2, /**< typing, presence: dropped first when a session is behind */
     GW_FRAME_MEMBERS = 4,     /**< in large guilds only for those who look at the members */
     GW_FRAME_PLAIN_ONLY = 8,  /**< compressing it does not pay */
+    GW_FRAME_UNREAD = 32,     /**< for those only who do not look at the channel */
     GW_FRAME_FILLER = 16,     /**< no frame: the room before the end of the log, or compressed bytes */
 };
 
@@ -50,7 +51,7 @@ struct gw_frame_info {
     uint64_t intents;
     uint64_t except_user_id;
     uint64_t key;
-    uint32_t flags; /**< GW_FRAME_MEMBERS or 0 */
+    uint32_t flags; /**< GW_FRAME_MEMBERS, GW_FRAME_UNREAD or 0 */
 };
 
 /** The log of one shard. */

@@ -289,6 +289,7 @@ void gw_guild_leave(struct gw_guilds *guilds, struct gw_sessions *sessions, uint
     NX_ASSERT(index < guild->members_count);
     struct gw_session *session = gw_session_at(sessions, guild->members[index].session);
     unsubscribe(guilds, session, slot);
+    guild->selective_count -= (guild->members[index].flags & GW_MEMBER_SELECTIVE) != 0;
     gw_session_ref_remove(session, slot);
     const uint32_t last = --guild->members_count;
     if (index != last) {
@@ -309,6 +310,8 @@ enum nx_err gw_guild_subscribe(struct gw_guilds *guilds, struct gw_sessions *ses
         return NX_E_FULL;
     }
     unsubscribe(guilds, session, slot);
+    guilds->guilds[slot].selective_count -= (member->flags & GW_MEMBER_SELECTIVE) != 0;
+    guilds->guilds[slot].selective_count += channels != NULL;
     member->flags = (channels != NULL ? GW_MEMBER_SELECTIVE : 0U) | (wants_members ? GW_MEMBER_MEMBERS : 0U);
     member->channel = channels != NULL && channels_count != 0 ? channels[0] : GW_GUILD_NONE;
     for (uint32_t i = 0; channels != NULL && i < channels_count; i++) {

@@ -11,6 +11,7 @@
 #define GW_CORE_GUILD_H
 
 #include "engine/base/bytes.h"
+#include "engine/base/time.h"
 #include "gatewayd/core/index.h"
 #include "gatewayd/core/session.h"
 
@@ -44,6 +45,8 @@ struct gw_channel {
     uint32_t next;       /**< next channel of the guild, or next free slot */
     uint8_t type;
     bool is_used;
+    bool is_unread;    /**< NEXUS_UNREAD is due */
+    nx_time unread_at; /**< when it was told last */
 };
 
 /** A guild with sessions on this shard. */
@@ -52,9 +55,10 @@ struct gw_guild {
     struct gw_member *members; /**< owned */
     uint32_t members_count;    /**< sessions of this shard */
     uint32_t members_room;
-    uint32_t total_count;    /**< members of the whole guild, as control says */
-    uint32_t channels_first; /**< slot; GW_GUILD_NONE: none */
-    uint32_t pending_first;  /**< position of the oldest frame not in a pass yet */
+    uint32_t selective_count; /**< members that chose channels to look at */
+    uint32_t total_count;     /**< members of the whole guild, as control says */
+    uint32_t channels_first;  /**< slot; GW_GUILD_NONE: none */
+    uint32_t pending_first;   /**< position of the oldest frame not in a pass yet */
     uint32_t pending_last;
     uint32_t pending_count;
     uint32_t next_number; /**< number of the next frame of this guild */

@@ -53,6 +53,7 @@ enum nx_err gw_hub_init(struct gw_hub *hub, const struct gw_hub_config *config, 
 void gw_hub_fini(struct gw_hub *hub)
 {
     gw_hub_send_fini(hub);
+    gw_hub_unread_fini(hub);
     nx_token_ring_fini(&hub->keys);
     gw_addr_guard_fini(&hub->guard);
     gw_revoke_fini(&hub->revoke);

@@ -74,6 +74,13 @@ struct gw_verdict {
     uint8_t user_ids[GW_MEMBER_IDS_MAX * 8]; /**< MEMBERS: what `as.members.user_ids` points to */
 };
 
+/** Channels that have news for those who do not look. */
+struct gw_hub_unread {
+    uint64_t *channels; /**< owned ring of GW_UNREAD_CHANNELS_MAX ids that are due later; NULL: none yet */
+    uint32_t first, next;
+    uint64_t intents; /**< that their messages needed */
+};
+
 /** One shard. */
 struct gw_hub {
     struct gw_hub_config config; /**< given; defaults filled in */
@@ -88,7 +95,8 @@ struct gw_hub {
     struct nx_wheel wheel;     /**< one timer per session */
     struct gw_metrics metrics;
     struct nx_quota_rule ops_rule;
-    nx_time tick_at;                /**< last sign of life of control */
+    nx_time tick_at; /**< last sign of life of control */
+    struct gw_hub_unread unread;
     struct gw_hub_send *sends;      /**< owned: op 67 that wait for control, oldest first */
     struct gw_hub_send *send_taken; /**< owned: what gw_hub_send_next() gave last */
     struct gw_hub_sent *
@@ -133,6 +141,9 @@ bool gw_hub_send_next(struct gw_hub *hub, nx_time now, struct nx_bus_message_sen
 
 /** Refuses what has waited for control, or for its answer, too long. */
 void gw_hub_send_expire(struct gw_hub *hub, nx_time now);
+
+/** Tells what is unread where that is due; several times a second. */
+void gw_hub_unread_tick(struct gw_hub *hub, nx_time now);
 
 /** Refuses one message of the session `handle`: NEXUS_MESSAGE_REFUSED with code 130000, it may be sent again. */
 void gw_hub_send_refuse(struct gw_hub *hub, uint64_t handle, struct nx_bytes nonce);

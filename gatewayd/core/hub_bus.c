@@ -85,7 +85,7 @@ static enum nx_err on_revoke(struct gw_hub *hub, nx_time now, int64_t wall_ms, s
     return NX_OK;
 }
 
-static enum nx_err on_event(struct gw_hub *hub, struct nx_bytes payload)
+static enum nx_err on_event(struct gw_hub *hub, nx_time now, struct nx_bytes payload)
 {
     GW_HUB_DECODE(event)
     hub->metrics.events_total++;
@@ -94,11 +94,12 @@ static enum nx_err on_event(struct gw_hub *hub, struct nx_bytes payload)
         hub->metrics.events_unknown_total++;
         return NX_OK;
     }
+    uint32_t channel = GW_GUILD_NONE;
     if (message.seq != 0 && message.channel_id != 0) {
-        const uint32_t at = gw_guild_channel_find(&hub->guilds, slot, message.channel_id);
-        if (at != GW_GUILD_NONE && gw_guild_channel_at(&hub->guilds, at)->last_seq < message.seq) {
-            gw_guild_channel_at(&hub->guilds, at)->last_seq = message.seq;
-        }
+        channel = gw_guild_channel_find(&hub->guilds, slot, message.channel_id);
+    }
+    if (channel != GW_GUILD_NONE && gw_guild_channel_at(&hub->guilds, channel)->last_seq < message.seq) {
+        gw_guild_channel_at(&hub->guilds, channel)->last_seq = message.seq;
     }
     const struct gw_frame_info info = {.guild_id = message.guild_id,
                                        .channel_id = message.channel_id,
@@ -108,6 +109,9 @@ static enum nx_err on_event(struct gw_hub *hub, struct nx_bytes payload)
                                        .flags = message.kind == NX_BUS_EVENT_MEMBERS ? GW_FRAME_MEMBERS : 0U};
     if (gw_fanout_publish(&hub->fanout, slot, &info, message.tail) != NX_OK) {
         hub->metrics.no_memory_total++;
+    }
+    if (channel != GW_GUILD_NONE) {
+        gw_hub_unread_note(hub, now, channel, message.intents);
     }
     return NX_OK;
 }
@@ -181,7 +185,7 @@ enum nx_err gw_hub_bus_input(struct gw_hub *hub, nx_time now, int64_t wall_ms,
     case NX_BUS_MSG_MEMBER_ROLESET:
         return gw_hub_guild_member(hub, frame->payload);
     case NX_BUS_MSG_EVENT:
-        return on_event(hub, frame->payload);
+        return on_event(hub, now, frame->payload);
     case NX_BUS_MSG_USER_EVENT:
         return on_user_event(hub, frame->payload);
     case NX_BUS_MSG_SESSION_EVENT:

@@ -77,6 +77,12 @@ void gw_hub_send_lost(struct gw_hub *hub);
 /** Gives the memory of what waits back. */
 void gw_hub_send_fini(struct gw_hub *hub);
 
+/** The channel in `slot` has a new message, which needs one of `intents`. */
+void gw_hub_unread_note(struct gw_hub *hub, nx_time now, uint32_t slot, uint64_t intents);
+
+/** Gives the memory of what is due back. */
+void gw_hub_unread_fini(struct gw_hub *hub);
+
 /** Returns what control should know of the session's presence. */
 static inline uint8_t gw_hub_status_of(const struct gw_session *session)
 {

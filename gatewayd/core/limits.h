@@ -36,16 +36,18 @@ enum {
     GW_FRAMELOG_SIZE_MIN = 1 << 20, /**< bytes; a tail may be an eighth of it */
     GW_KEYS_MAX = 8192,             /**< replaceable keys remembered; then all are forgotten */
 
-    GW_SESSIONS_MAX = 20000,      /**< per shard; RLIMIT_NOFILE of the target machine */
-    GW_SESSION_SLAB = 1024,       /**< sessions added at a time */
-    GW_SESSION_SLABS_MAX = 1024,  /**< 1 M sessions in all */
-    GW_SESSION_GUILDS_MAX = 2500, /**< guilds of one session, as Discord's shards */
-    GW_SUBSCRIPTIONS_MAX = 256,   /**< channels of one guild that a session looks at */
-    GW_GUILDS_MAX = 1 << 20,      /**< guilds of one shard */
-    GW_CHANNELS_MAX = 1 << 22,    /**< channels of one shard */
-    GW_MEMBERS_MAX = 1 << 20,     /**< sessions of one guild on one shard */
-    GW_PASS_FRAMES_MAX = 64,      /**< frames handed to the members in one pass */
-    GW_SMALL_GUILD = 128,         /**< members; such a guild is handed out whole, before any large one */
+    GW_SESSIONS_MAX = 20000,          /**< per shard; RLIMIT_NOFILE of the target machine */
+    GW_SESSION_SLAB = 1024,           /**< sessions added at a time */
+    GW_SESSION_SLABS_MAX = 1024,      /**< 1 M sessions in all */
+    GW_SESSION_GUILDS_MAX = 2500,     /**< guilds of one session, as Discord's shards */
+    GW_SUBSCRIPTIONS_MAX = 256,       /**< channels of one guild that a session looks at */
+    GW_UNREAD_MS = 1000,              /**< a channel's NEXUS_UNREAD is told at most once in so long */
+    GW_UNREAD_CHANNELS_MAX = 1 << 15, /**< channels whose NEXUS_UNREAD is due later; a power of two */
+    GW_GUILDS_MAX = 1 << 20,          /**< guilds of one shard */
+    GW_CHANNELS_MAX = 1 << 22,        /**< channels of one shard */
+    GW_MEMBERS_MAX = 1 << 20,         /**< sessions of one guild on one shard */
+    GW_PASS_FRAMES_MAX = 64,          /**< frames handed to the members in one pass */
+    GW_SMALL_GUILD = 128,             /**< members; such a guild is handed out whole, before any large one */
 
     GW_NONCE_MAX = 64,       /**< bytes of a message nonce */
     GW_BOT_TOKEN_MAX = 256,  /**< bytes */

@@ -198,6 +198,7 @@ static void on_tick(void *context)
         gw_bus_link_verdict(shard, &verdict);
     }
     gw_bus_link_tick(shard);
+    gw_hub_unread_tick(&shard->hub, nx_loop_now(shard->loop));
     nx_timer_set_ms(shard->loop, &shard->tick, GW_TICK_MS);
     gw_shard_kick(shard);
 }

@@ -880,6 +880,63 @@ TEST(hub, subscribes_and_answers_last_seq)
     close_hub(hub);
 }
 
+TEST(hub, who_does_not_look_at_a_channel_hears_that_it_has_news)
+{
+    static const char unread[] =
+        "\"t\":\"NEXUS_UNREAD\",\"d\":{\"guild_id\":\"7\",\"channel_id\":\"70\",\"last_seq\":";
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *all = identified(hub, 1, 42, NULL);
+    struct gw_session *here = identified(hub, 2, 43, NULL);
+    struct gw_session *elsewhere = identified(hub, 3, 44, NULL);
+    const uint8_t view = 0xff;
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 71, .view = nx_bytes_of(&view, 1));
+    (void)say(hub, here, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"70\",\"71\"]}}");
+    (void)say(hub, elsewhere, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[\"71\"]}}");
+    (void)heard(hub, here);
+    (void)heard(hub, elsewhere);
+    for (uint64_t seq = 6; seq <= 9; seq++) {
+        BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 70, .intents = 1 << 9, .seq = seq,
+            .tail = nx_bytes_text("\"t\":\"MESSAGE_CREATE\",\"d\":{}}"));
+    }
+    gw_fanout_settle_all(&hub->fanout);
+    CHECK(strstr(heard(hub, all), "NEXUS_UNREAD") == NULL, "hears everything");
+    const char *text = heard(hub, here);
+    CHECK(strstr(text, "NEXUS_UNREAD") == NULL && strstr(text, "MESSAGE_CREATE") != NULL, "%s", text);
+    text = heard(hub, elsewhere);
+    const char *at = strstr(text, unread);
+    CHECK(at != NULL && at[sizeof(unread) - 1] == '6' && strstr(at + 1, unread) == NULL &&
+              strstr(text, "MESSAGE_CREATE") == NULL,
+          "the first at once: %s", text);
+    gw_hub_unread_tick(hub, nx_time_add_ms(start, GW_UNREAD_MS - 1));
+    gw_fanout_settle_all(&hub->fanout);
+    CHECK(strcmp(heard(hub, elsewhere), "") == 0, "not yet");
+    gw_hub_unread_tick(hub, nx_time_add_ms(start, GW_UNREAD_MS));
+    gw_hub_unread_tick(hub, nx_time_add_ms(start, GW_UNREAD_MS));
+    gw_fanout_settle_all(&hub->fanout);
+    text = heard(hub, elsewhere);
+    at = strstr(text, unread);
+    CHECK(at != NULL && at[sizeof(unread) - 1] == '9' && strstr(at + 1, unread) == NULL, "the last: %s",
+          text);
+    CHECK(strcmp(heard(hub, here), "") == 0 && strcmp(heard(hub, all), "") == 0, "nobody else");
+    /* A session that may not view the channel learns nothing of it. */
+    const uint8_t none = 0;
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 70, .last_seq = 9,
+        .view = nx_bytes_of(&none, 1));
+    BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 70, .intents = 1 << 9, .seq = 10,
+        .tail = nx_bytes_text("\"t\":\"MESSAGE_CREATE\",\"d\":{}}"));
+    gw_hub_unread_tick(hub, nx_time_add_ms(start, 3 * GW_UNREAD_MS));
+    gw_fanout_settle_all(&hub->fanout);
+    CHECK(strcmp(heard(hub, elsewhere), "") == 0, "may not view it");
+    BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 71, .intents = 1 << 9, .seq = 1,
+        .tail = nx_bytes_text("\"t\":\"MESSAGE_CREATE\",\"d\":{}}"));
+    (void)say(hub, elsewhere, "{\"op\":64,\"d\":{\"guild_id\":\"7\"}}");
+    (void)say(hub, here, "{\"op\":64,\"d\":{\"guild_id\":\"7\"}}");
+    CHECK(gw_guild_at(&hub->guilds, gw_guild_find(&hub->guilds, 7))->selective_count == 0, "all look again");
+    BUS(hub, channel_gone, CHANNEL_GONE, .guild_id = 7, .channel_id = 71);
+    gw_hub_unread_tick(hub, nx_time_add_ms(start, 5 * GW_UNREAD_MS));
+    close_hub(hub);
+}
+
 TEST(hub, deadlines_close_the_silent)
 {
     struct gw_hub *hub = open_hub(0);
