@@ -394,7 +394,7 @@ static void go_on(struct ctld_admin *admin)
     const bool is_alone = admin->conn == NULL;
     ctld_admin_advance(admin);
     if (is_alone && !admin->is_busy) {
-        free(admin);
+        ctld_admin_free(admin);
     }
 }
 
@@ -427,8 +427,10 @@ void ctld_admin_advance(struct ctld_admin *admin)
     admin->store.answered = on_answered;
     admin->job.run = job_run;
     admin->job.done = job_done;
+    struct nx_worker *const workers = admin->node->passwords;
     const enum nx_err err = next == CTLD_ADMIN_ASK ? store_ask(admin->node->store, &admin->store)
-                                                   : nx_worker_submit(admin->node->passwords, &admin->job);
+                            : workers == NULL      ? NX_E_FULL
+                                                   : nx_worker_submit(workers, &admin->job);
     if (err != NX_OK) {
         admin->node->busy_count--;
         admin->is_busy = false;
@@ -446,6 +448,7 @@ void ctld_admin_open(struct ctld_conn *conn)
     admin->conn = conn;
     admin->node = conn->node;
     conn->admin = admin;
+    nx_list_push_back(&conn->node->admins, &admin->member);
     nx_arena_init(&admin->arena, admin->arena_memory, sizeof(admin->arena_memory));
 }
 
@@ -485,6 +488,20 @@ void ctld_admin_gone(struct ctld_admin *admin)
     if (admin->seed != NULL) {
         ctld_seed_stop(admin); /* frees the admin when its last question is answered */
     } else if (!admin->is_busy) {
-        free(admin);
+        ctld_admin_free(admin);
+    }
+}
+
+void ctld_admin_free(struct ctld_admin *admin)
+{
+    nx_list_remove(&admin->member);
+    free(admin);
+}
+
+void ctld_admin_fini(struct ctld_node *node)
+{
+    NX_LIST_EACH(at, &node->admins)
+    {
+        ctld_admin_free(NX_LIST_ITEM(at, struct ctld_admin, member));
     }
 }

@@ -23,4 +23,7 @@ void ctld_admin_room(struct ctld_admin *admin);
 /** The connection is gone; what runs ends quietly. */
 void ctld_admin_gone(struct ctld_admin *admin);
 
+/** Frees commands that were cut off; when store and workers are closed. */
+void ctld_admin_fini(struct ctld_node *node);
+
 #endif

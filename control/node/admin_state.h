@@ -25,6 +25,7 @@ struct ctld_seed;
 
 /** The connection. */
 struct ctld_admin {
+    struct nx_list_link member; /**< of node.admins */
     struct ctld_node *node;
     struct ctld_conn *conn;                                    /**< NULL when it is gone */
     enum ctld_admin_next (*command)(struct ctld_admin *admin); /**< NULL while none runs */
@@ -48,6 +49,9 @@ struct ctld_admin {
     struct nx_arena arena;
     uint8_t arena_memory[ADMIN_ARENA_SIZE];
 };
+
+/** Frees it, which nobody has any more. */
+void ctld_admin_free(struct ctld_admin *admin);
 
 /** Runs the command until it waits for something. */
 void ctld_admin_advance(struct ctld_admin *admin);

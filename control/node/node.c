@@ -1,5 +1,6 @@
 #include "control/node/node.h"
 
+#include "control/node/admin.h"
 #include "control/node/bus_server.h"
 #include "control/node/effects.h"
 #include "control/node/keys.h"
@@ -165,6 +166,7 @@ enum nx_err ctld_node_open(struct ctld_node **out, struct nx_loop *loop, const s
     node->config = config;
     nx_list_init(&node->requests);
     nx_list_init(&node->conns);
+    nx_list_init(&node->admins);
     enum nx_err err = nx_random_fill(&node->boot, sizeof(node->boot));
     if (err == NX_OK) {
         err = ctld_keys_load(config->data, &node->ring);
@@ -205,14 +207,16 @@ void ctld_node_close(struct ctld_node *node)
            nx_time_before(nx_loop_now(node->loop), end)) {
         nx_loop_turn(node->loop, end);
     }
-    store_close(node->store);
+    /* The workers end first, a backup among them reads the store. What waited for them is dropped; what the store still
+     * answers may ask for a worker again and is refused. Then nobody has any of the requests. */
     nx_worker_close(node->passwords);
+    node->passwords = NULL;
+    store_close(node->store);
     ctld_rest_link_fini(node);
+    ctld_admin_fini(node);
     ctld_effects_fini(node);
-    if (node->busy_count == 0) {
-        ctl_gateway_fini(&node->gateway);
-        ctl_world_fini(&node->world);
-    }
+    ctl_gateway_fini(&node->gateway);
+    ctl_world_fini(&node->world);
     nx_token_ring_fini(&node->ring);
     free(node);
 }

@@ -187,7 +187,7 @@ static void advance(struct ctld_request *r, enum api_next next)
             r->job.done = password_done;
             r->is_busy = true;
             node->busy_count++;
-            if (nx_worker_submit(node->passwords, &r->job) == NX_OK) {
+            if (node->passwords != NULL && nx_worker_submit(node->passwords, &r->job) == NX_OK) {
                 return;
             }
             node->busy_count--;
@@ -375,10 +375,7 @@ void ctld_rest_link_fini(struct ctld_node *node)
 {
     NX_LIST_EACH(at, &node->requests)
     {
-        struct ctld_request *r = NX_LIST_ITEM(at, struct ctld_request, member);
-        if (!r->is_busy) {
-            request_free(r);
-        }
+        request_free(NX_LIST_ITEM(at, struct ctld_request, member));
     }
     while (node->arenas_free_count != 0) {
         free(node->arenas_free[--node->arenas_free_count]);

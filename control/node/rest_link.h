@@ -27,7 +27,7 @@ void ctld_rest_link_tick(struct ctld_node *node, nx_time now);
 /** The shard is gone: nobody waits for its requests any more. */
 void ctld_rest_link_drop(struct ctld_node *node, uint32_t shard);
 
-/** Frees the arenas kept for reuse, and requests that nothing works on; at the end. */
+/** Frees all requests and the arenas kept for reuse; when store and workers are closed. */
 void ctld_rest_link_fini(struct ctld_node *node);
 
 #endif

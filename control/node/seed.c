@@ -201,7 +201,7 @@ static enum ctld_admin_next finish(struct ctld_admin *admin)
     const enum nx_err failure = seed->failure;
     seed_free(admin);
     if (admin->conn == NULL) {
-        free(admin);
+        ctld_admin_free(admin);
         return CTLD_ADMIN_ENDED;
     }
     return failure == NX_OK ? ctld_admin_end(admin, 0, "")

@@ -98,7 +98,7 @@ struct ctld_node {
     struct nx_loop *loop;             /**< given */
     const struct ctld_config *config; /**< given */
     struct store *store;
-    struct nx_worker *passwords;
+    struct nx_worker *passwords; /**< NULL once closed */
     struct nx_token_ring ring;
     struct ctl_world world;
     struct ctl_gateway gateway;
@@ -107,6 +107,7 @@ struct ctld_node {
     struct nx_timer rules; /**< CTLD_RULES_TICK_MS */
     struct nx_list conns;
     struct nx_list requests;
+    struct nx_list admins;
     struct ctld_shard shards[CTL_LINKS_MAX];
     struct ctld_op *ops_free; /**< operations to be used again */
     uint8_t *arenas_free[CTLD_ARENAS_KEPT];

@@ -65,14 +65,14 @@ TEST(login, revocations_are_told_until_their_tokens_are_over)
     ctl_login_note(&login, 5);
     ctl_login_note(&login, 6);
     CHECK(ctl_login_is_alive(&login, 5) && !ctl_login_is_alive(&login, 7), "notes");
-    ctl_login_revoke(&login, 1, 5, 1000);
+    ctl_login_revoke(&login, 1, 5, 5, 1000);
     CHECK(!ctl_login_is_alive(&login, 5) && ctl_login_is_alive(&login, 6) && login.epoch == 1, "one");
     uint32_t cursor = 0;
     CHECK(ctl_login_revoked_next(&login, 2000, &cursor, &one) && one.sid == 5 && one.user_id == 1, "told");
     CHECK(!ctl_login_revoked_next(&login, 2000, &cursor, &one), "once");
     cursor = 0;
     CHECK(!ctl_login_revoked_next(&login, 1000 + CTL_ACCESS_TOKEN_S * 1000LL, &cursor, &one), "over");
-    ctl_login_revoke(&login, 1, 0, 1000);
+    ctl_login_revoke(&login, 1, 0, UINT64_MAX, 1000);
     CHECK(!ctl_login_is_alive(&login, 6), "all");
     for (uint64_t sid = 1; sid <= CTL_LOGINS_MAX + 10; sid++) {
         ctl_login_note(&login, sid);
