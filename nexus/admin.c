@@ -1,12 +1,13 @@
 #include "nexus/admin.h"
 
 #include "control/node/node.h"
-#include "engine/io/file.h"
 #include "engine/io/link.h"
 #include "engine/io/signal.h"
 #include "nexus/control.h"
 #include "nexus/options.h"
+#include "nexus/privileges.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,36 @@ static int options_build(struct tool *tool, int count, char **arguments)
     return nexus_options_read(&tool->options, "admin", own_count, own);
 }
 
+static bool is_empty(const char *path)
+{
+    DIR *entries = opendir(path);
+    if (entries == NULL) {
+        return false;
+    }
+    int count = 0;
+    while (count <= 2 && readdir(entries) != NULL) { /* itself and its parent */
+        count++;
+    }
+    closedir(entries);
+    return count <= 2;
+}
+
+/* A directory that was never Nexus's is more likely a mistake than a wish. Returns 0 or an exit code. */
+static int data_check(const struct nexus_options *options)
+{
+    char path[NEXUS_PATH_MAX + 32];
+    if (access(options->data, F_OK) != 0) {
+        fprintf(stderr, "nexus admin: there is no data directory %s: is --data right?\n", options->data);
+        return NEXUS_EXIT_UNAVAILABLE;
+    }
+    snprintf(path, sizeof(path), "%s/nexus.toml", options->data);
+    if (access(path, F_OK) != 0 && !is_empty(options->data)) {
+        fprintf(stderr, "nexus admin: %s is no data directory of Nexus: is --data right?\n", options->data);
+        return NEXUS_EXIT_UNAVAILABLE;
+    }
+    return nexus_privileges_of_data(options);
+}
+
 /* Without a running server: a control of our own on the same loop, which we then talk to like to any other. */
 static int alone(struct tool *tool)
 {
@@ -182,9 +213,9 @@ static int alone(struct tool *tool)
     struct ctld_node *node = NULL;
     char url[NEXUS_PATH_MAX + 16];
     char why[CTLD_WHY_SIZE] = "";
-    if (nx_file_folders_make(tool->options.data, 0700) != NX_OK) {
-        fprintf(stderr, "nexus admin: cannot make %s\n", tool->options.data);
-        return NEXUS_EXIT_UNAVAILABLE;
+    const int code = data_check(&tool->options);
+    if (code != 0) {
+        return code;
     }
     if (nexus_control_config(&tool->options, url, sizeof(url), &config) != 0) {
         return NEXUS_EXIT_CONFIG;

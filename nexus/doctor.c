@@ -8,6 +8,7 @@
 #include "engine/io/tls.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,21 @@ static void files_check(const struct nexus_options *options)
              (unsigned long long)files.rlim_max, (long long)wanted);
     } else {
         tell(PASS, "open files", "up to %llu per process", (unsigned long long)files.rlim_max);
+    }
+}
+
+static void account_check(const struct nexus_options *options)
+{
+    const char *wanted = options->settings.server_user.text;
+    const char *name = wanted[0] != '\0' ? wanted : "nexus";
+    const bool is_there = getpwnam(name) != NULL;
+    if (geteuid() != 0) {
+        tell(PASS, "account", "not root");
+    } else if (is_there) {
+        tell(PASS, "account", "started as root it becomes %s", name);
+    } else {
+        tell(wanted[0] != '\0' ? FAIL : WARN, "account", "there is no account %s%s", name,
+             wanted[0] != '\0' ? "" : ": it will run as root; make one, or set server.user");
     }
 }
 
@@ -183,6 +199,7 @@ int nexus_doctor_run(const struct nexus_options *options)
     ring_check(options);
     files_check(options);
     system_check();
+    account_check(options);
     data_check(options);
     tls_check(options);
     port_check("listen", options->settings.server_listen.text);

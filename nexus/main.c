@@ -4,6 +4,7 @@
 #include "nexus/doctor.h"
 #include "nexus/gatewayd.h"
 #include "nexus/options.h"
+#include "nexus/privileges.h"
 #include "nexus/supervisor.h"
 
 #include <stdio.h>
@@ -48,8 +49,12 @@ int main(int argc, char **argv)
     if (strcmp(role, "serve") == 0) {
         return nexus_supervisor_run(&options, count, arguments);
     }
-    if (strcmp(role, "gatewayd") == 0) {
-        return nexus_gatewayd_run(&options);
+    if (strcmp(role, "doctor") == 0) {
+        return nexus_doctor_run(&options);
     }
-    return strcmp(role, "control") == 0 ? nexus_control_run(&options) : nexus_doctor_run(&options);
+    const int dropped = nexus_privileges_drop(&options, false);
+    if (dropped != 0) {
+        return dropped;
+    }
+    return strcmp(role, "control") == 0 ? nexus_control_run(&options) : nexus_gatewayd_run(&options);
 }

@@ -101,6 +101,12 @@ static enum nx_err entry_apply(struct nexus_settings *settings, const char *path
                  entry->section.size != 0 ? (const char *)entry->section.at : "");
         return NX_E_MALFORMED;
     }
+    const uint32_t first = setting_of(settings, row)->line;
+    if (first != 0) {
+        snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "%s:%u: %s in [%s] is set twice, first in line %u", path,
+                 entry->line, row->key, row->section, first);
+        return NX_E_MALFORMED;
+    }
     if (entry->value.kind != row->kind) {
         snprintf(why, NEXUS_SETTINGS_WHY_SIZE, "%s:%u: %s must be %s", path, entry->line, row->key,
                  kind_text(row->kind));

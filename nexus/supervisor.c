@@ -5,6 +5,7 @@
 #include "engine/io/file.h"
 #include "engine/io/signal.h"
 #include "engine/io/stream.h"
+#include "nexus/privileges.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,6 +115,12 @@ static bool sockets_open(struct supervisor *s)
         !endpoint_bind(s, "metrics", settings->server_admin.text, false, &s->admin_fd, &admin)) {
         return false;
     }
+    return true;
+}
+
+/* The children's own: bound by whoever they run as. */
+static bool bus_open(struct supervisor *s)
+{
     struct nx_endpoint bus = {.kind = NX_ENDPOINT_UNIX};
     if (strlen(s->options->bus) >= sizeof(bus.path)) {
         fprintf(stderr,
@@ -391,9 +398,16 @@ int nexus_supervisor_run(const struct nexus_options *options, int count, char **
     if (!data_prepare(options) || !sockets_open(&s)) {
         return NEXUS_EXIT_UNAVAILABLE;
     }
+    int code = nexus_privileges_drop(options, true);
+    if (code == 0 && !bus_open(&s)) {
+        code = NEXUS_EXIT_UNAVAILABLE;
+    }
+    if (code != 0) {
+        return code;
+    }
     child_start(&s, CONTROL);
     child_start(&s, GATEWAYD);
-    const int code = watch(&s);
+    code = watch(&s);
     s.is_stopping = true;
     child_stop(&s, GATEWAYD, options->settings.server_drain.number / NX_TIME_NS_PER_MS + STOP_GRACE_MS);
     child_stop(&s, CONTROL, STOP_GRACE_MS);
