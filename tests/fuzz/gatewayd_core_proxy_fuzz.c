@@ -67,8 +67,10 @@ static struct verdict reference_text(struct nx_bytes bytes)
     }
     char *line = fuzz_text(nx_bytes_slice(bytes, 6, end - 7));
     const bool is_text = strlen(line) == end - 7;
+    struct nx_addr source = {.family = NX_ADDR_FAMILY_NONE};
     const bool is_unknown = strncmp(line, "UNKNOWN", 7) == 0 && (line[7] == ' ' || end - 7 == 7);
-    if (is_unknown || (is_text && read_words(line, &out.source))) {
+    if (is_unknown || (is_text && read_words(line, &source))) {
+        out.source = is_unknown ? out.source : source;
         out.err = NX_OK;
         out.size = end + 1;
     }
