@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 FOLDERS = ("engine", "codecs", "sfu", "gatewayd", "control", "nexus", "loadtest", "tools")
 PROTOTYPE = re.compile(r"^(?!typedef|#|struct [a-z_0-9]+ \{|enum|extern|static inline|/)[A-Za-z_][\w\s\*]*?\b(\w+)\((?!\*)[^;{]*\)\s*;", re.M | re.S)
 
+PACKAGES = subprocess.run(["pkg-config", "--cflags", "libpq"], capture_output=True, text=True).stdout.split()  # not in /usr/include
+
 
 def headers():
     for top in FOLDERS:
@@ -21,7 +23,7 @@ def headers():
 
 def compiles_alone(compiler, path, generated):
     unit = f'#include "{path}"\ntypedef int header_alone;\n'
-    run = subprocess.run([compiler, "-std=gnu17", "-D_GNU_SOURCE", "-I.", f"-I{generated}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-"],
+    run = subprocess.run([compiler, "-std=gnu17", "-D_GNU_SOURCE", "-I.", f"-I{generated}", *PACKAGES, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-"],
                          input=unit, capture_output=True, text=True)
     return [] if run.returncode == 0 else [f"{path}:1: alone: does not compile alone: {run.stderr.strip().splitlines()[0]}"]
 

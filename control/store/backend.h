@@ -23,8 +23,10 @@ struct store_backend {
 /** What all stores have in common. */
 struct store {
     const struct store_backend *backend;
-    struct nx_loop *loop;     /**< given; NULL for a tool without a loop */
-    struct store_stats stats; /**< the loop's thread only */
+    struct nx_loop *loop;            /**< given; NULL for a tool without a loop */
+    struct store_stats stats;        /**< the loop's thread only */
+    void (*on_stale)(void *context); /**< may be NULL; see store_config */
+    void *stale_context;
 };
 
 #endif

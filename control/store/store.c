@@ -3,6 +3,7 @@
 #include "control/store/backend.h"
 #include "control/store/limits.h"
 #include "control/store/memory.h"
+#include "control/store/postgres.h"
 #include "control/store/sqlite.h"
 #include "engine/base/assert.h"
 #include "engine/base/id.h"
@@ -13,13 +14,15 @@
 enum nx_err store_open(struct store **out, const struct store_config *config, char why[STORE_WHY_SIZE])
 {
     NX_ASSERT(config->node <= NX_ID_NODE_MAX && config->commit_window_us <= STORE_COMMIT_WINDOW_US_MAX);
-    static const struct store_backend *const backends[] = {&store_sqlite_backend, &store_memory_backend};
+    static const struct store_backend *const backends[] = {
+        &store_sqlite_backend, &store_postgres_backend, &store_postgres_backend_short, &store_memory_backend};
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         if (strncmp(config->url, backends[i]->scheme, strlen(backends[i]->scheme)) == 0) {
             return backends[i]->open(out, config, why);
         }
     }
-    snprintf(why, STORE_WHY_SIZE, "the database url must be sqlite:PATH or memory:, not \"%.64s\"",
+    snprintf(why, STORE_WHY_SIZE,
+             "the database url must be sqlite:PATH, postgresql://... or memory:, not \"%.16s...\"",
              config->url);
     return NX_E_MALFORMED;
 }

@@ -1,6 +1,6 @@
 /* store.h - where control keeps what must not be lost: questions in, answers out, behind one interface.
  *
- * Layer:   control/store (sqlite.c on disk, memory.c for simulation and tests; the same suite of tests runs on both)
+ * Layer:   control/store (sqlite.c on disk, postgres.c in a server, memory.c for simulation; the same suite of tests runs on all)
  * Threads: open, load, ask and close on the loop's thread; answers arrive there; the work is done on store threads
  * Limits:  STORE_QUESTIONS_MAX questions waiting; more are refused with NX_E_FULL
  * Idiom:   One writer answers the writing questions in the order asked. It takes all that wait (for at most 2 ms after the
@@ -27,11 +27,16 @@ struct store_request {
 
 /** What a store is made of. */
 struct store_config {
-    const char *url;           /**< "sqlite:PATH" or "memory:" */
+    const char *url;           /**< "sqlite:PATH", "postgresql://..." or "memory:" */
     struct nx_loop *loop;      /**< where answers are posted */
     uint16_t node;             /**< node number of minted ids */
     uint32_t commit_window_us; /**< longest wait of a commit for company, 0..2000 */
     uint64_t seed;             /**< memory: fault injection; 0 none */
+    void (*on_stale)(
+        void *
+            context); /**< NULL, or told once when the database was changed behind what control keeps in memory: it
+                                          must start anew, and until then no question is refused for that */
+    void *stale_context;
 };
 
 /** Receives all rows that control keeps in memory, at start; rows are borrowed during the call. Guilds come before what is in them. */

@@ -12,7 +12,7 @@ set_tests_properties(sim.engine PROPERTIES TIMEOUT 300 LABELS "sim;short")
 # The product's daemons in one process. The linker gives each host a heap of its own and puts the database behind a disk
 # that outlives control.
 add_executable(chat_sim sim/chat_sim.c sim/chat_client.c sim/disk.c sim/heap.c)
-target_link_libraries(chat_sim PRIVATE nexus_flags engine_sim gatewayd_node control_node engine_sim PkgConfig::OPENSSL PkgConfig::ZLIB
+target_link_libraries(chat_sim PRIVATE nexus_flags engine_sim gatewayd_node control_node control_store engine_sim PkgConfig::OPENSSL PkgConfig::ZLIB
   PkgConfig::SQLITE PkgConfig::ARGON2 Threads::Threads)
 target_link_options(chat_sim PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free,--wrap=mmap
   -Wl,--wrap=munmap,--wrap=store_open)

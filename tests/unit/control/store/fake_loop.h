@@ -2,18 +2,21 @@
  *
  * Layer:   tests
  * Why:     the store's tests need no kernel ring, and ThreadSanitizer sees every hand-over between the threads
- * Idiom:   include once, in the test; nx_loop_turn() waits for finished jobs, or lets the next timer fire at once
+ * Idiom:   include once, in the test; nx_loop_turn() waits for finished jobs, or lets the next timer fire at once. A loop that
+ *          has watched a descriptor keeps real time from then on.
  */
 #ifndef TESTS_FAKE_LOOP_H
 #define TESTS_FAKE_LOOP_H
 
 #include "engine/base/list.h"
 #include "engine/io/clock.h"
+#include "engine/io/poll.h"
 #include "engine/io/timer.h"
 #include "engine/io/worker.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/select.h>
 #include <time.h>
 
 struct nx_loop {
@@ -24,6 +27,9 @@ struct nx_loop {
     struct nx_timer *timers[8];
     int64_t due_ms[8];
     int64_t now_ms;
+    struct nx_poll *polls[8];
+    struct nx_list tasks;
+    bool is_real;
 };
 
 struct nx_worker {
@@ -41,6 +47,7 @@ static inline struct nx_loop *fake_loop_open(void)
     pthread_mutex_init(&loop->mutex, NULL);
     pthread_cond_init(&loop->finished_cond, NULL);
     nx_list_init(&loop->finished);
+    nx_list_init(&loop->tasks);
     return loop;
 }
 
@@ -112,6 +119,63 @@ enum nx_err nx_worker_submit(struct nx_worker *worker, struct nx_job *job)
     return NX_OK;
 }
 
+static inline int64_t fake_now_ms(const struct nx_loop *loop)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return loop->is_real ? now.tv_sec * 1000 + now.tv_nsec / NX_TIME_NS_PER_MS : loop->now_ms;
+}
+
+void nx_loop_task_init(struct nx_loop_task *task, enum nx_loop_class class, bool (*run)(void *context),
+                       void *context)
+{
+    *task = (struct nx_loop_task){.run = run, .context = context, .class = class};
+}
+
+void nx_loop_task_wake(struct nx_loop *loop, struct nx_loop_task *task)
+{
+    if (!task->is_awake) {
+        task->is_awake = true;
+        nx_list_push_back(&loop->tasks, &task->link);
+    }
+}
+
+void nx_loop_task_sleep(struct nx_loop *loop, struct nx_loop_task *task)
+{
+    (void)loop;
+    if (task->is_awake) {
+        task->is_awake = false;
+        nx_list_remove(&task->link);
+    }
+}
+
+enum nx_err nx_poll_open(struct nx_loop *loop, struct nx_poll *poll, int fd,
+                         void (*on_ready)(void *context, uint32_t events), void *context)
+{
+    loop->is_real = true;
+    for (size_t i = 0; i < 8; i++) {
+        if (loop->polls[i] == NULL) {
+            loop->polls[i] = poll;
+            *poll = (struct nx_poll){.loop = loop, .on_ready = on_ready, .context = context, .fd = fd};
+            return NX_OK;
+        }
+    }
+    return NX_E_FULL;
+}
+
+void nx_poll_want(struct nx_poll *poll, uint32_t events)
+{
+    poll->wanted = events;
+}
+
+void nx_poll_close(struct nx_poll *poll)
+{
+    for (size_t i = 0; poll->loop != NULL && i < 8; i++) {
+        poll->loop->polls[i] = poll->loop->polls[i] == poll ? NULL : poll->loop->polls[i];
+    }
+    *poll = (struct nx_poll){.fd = -1};
+}
+
 void nx_timer_init(struct nx_timer *timer, void (*on_due)(void *context), void *context)
 {
     *timer = (struct nx_timer){.on_due = on_due, .context = context};
@@ -119,6 +183,7 @@ void nx_timer_init(struct nx_timer *timer, void (*on_due)(void *context), void *
 
 void nx_timer_cancel(struct nx_loop *loop, struct nx_timer *timer)
 {
+    timer->wheel.tick = 0;
     for (size_t i = 0; i < 8; i++) {
         loop->timers[i] = loop->timers[i] == timer ? NULL : loop->timers[i];
     }
@@ -130,14 +195,20 @@ void nx_timer_set_ms(struct nx_loop *loop, struct nx_timer *timer, int64_t delay
     for (size_t i = 0; i < 8; i++) {
         if (loop->timers[i] == NULL) {
             loop->timers[i] = timer;
-            loop->due_ms[i] = loop->now_ms + delay_ms;
+            timer->wheel.tick = 1; /* set */
+            loop->due_ms[i] = fake_now_ms(loop) + delay_ms;
             return;
         }
     }
     abort();
 }
 
-static inline bool fake_loop_fire(struct nx_loop *loop)
+bool nx_timer_is_set(const struct nx_timer *timer)
+{
+    return timer->wheel.tick != 0;
+}
+
+static inline size_t fake_loop_first(const struct nx_loop *loop)
 {
     size_t first = 8;
     for (size_t i = 0; i < 8; i++) {
@@ -145,19 +216,75 @@ static inline bool fake_loop_fire(struct nx_loop *loop)
             first = i;
         }
     }
+    return first;
+}
+
+static inline bool fake_loop_fire(struct nx_loop *loop)
+{
+    const size_t first = fake_loop_first(loop);
     if (first == 8) {
         return false;
     }
     struct nx_timer *timer = loop->timers[first];
     loop->timers[first] = NULL;
+    timer->wheel.tick = 0;
     loop->now_ms = loop->due_ms[first] > loop->now_ms ? loop->due_ms[first] : loop->now_ms;
     timer->on_due(timer->context);
     return true;
 }
 
+/** A turn in real time: descriptors and timers. */
+static inline void fake_loop_watch(struct nx_loop *loop)
+{
+    fd_set readable;
+    fd_set writable;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    for (size_t i = 0; i < 8; i++) {
+        const struct nx_poll *poll = loop->polls[i];
+        if (poll != NULL && (poll->wanted & NX_POLL_READABLE) != 0) {
+            FD_SET(poll->fd, &readable);
+        }
+        if (poll != NULL && (poll->wanted & NX_POLL_WRITABLE) != 0) {
+            FD_SET(poll->fd, &writable);
+        }
+    }
+    const size_t first = fake_loop_first(loop);
+    const int64_t left_ms = first == 8 ? 1000 : loop->due_ms[first] - fake_now_ms(loop);
+    struct timeval wait = {.tv_sec = left_ms > 0 ? left_ms / 1000 : 0,
+                           .tv_usec = left_ms > 0 ? left_ms % 1000 * 1000 : 0};
+    (void)select(FD_SETSIZE, &readable, &writable, NULL, &wait);
+    for (size_t i = 0; i < 8; i++) {
+        struct nx_poll *poll = loop->polls[i];
+        const uint32_t events = poll == NULL ? 0
+                                             : (FD_ISSET(poll->fd, &readable) ? NX_POLL_READABLE : 0U) |
+                                                   (FD_ISSET(poll->fd, &writable) ? NX_POLL_WRITABLE : 0U);
+        if (events != 0) {
+            poll->on_ready(poll->context, events);
+            return; /* The others may be gone. */
+        }
+    }
+    if (first != 8 && left_ms <= 0) {
+        (void)fake_loop_fire(loop);
+    }
+}
+
 void nx_loop_turn(struct nx_loop *loop, nx_time until)
 {
     (void)until;
+    struct nx_list_link *awake = nx_list_pop_front(&loop->tasks);
+    if (awake != NULL) {
+        struct nx_loop_task *task = NX_LIST_ITEM(awake, struct nx_loop_task, link);
+        task->is_awake = false;
+        if (task->run(task->context)) {
+            nx_loop_task_wake(loop, task);
+        }
+        return;
+    }
+    if (loop->is_real && loop->pending == 0) {
+        fake_loop_watch(loop);
+        return;
+    }
     struct nx_list finished;
     nx_list_init(&finished);
     pthread_mutex_lock(&loop->mutex);

@@ -10,6 +10,7 @@
 #include "tests/lib/check.h"
 #include "tests/unit/control/store/fake_loop.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ struct fixture {
     struct nx_arena arena;
     struct ctl_answer answer; /* of the last ask() */
     char folder[64];
-    char url[128];
+    char database[32]; /* PostgreSQL's; made for this test */
+    char url[256];
     _Alignas(16) uint8_t memory[1 << 18];
 };
 
@@ -52,6 +54,40 @@ static inline void remove_folder(const struct fixture *f)
     if (f->folder[0] != '\0') {
         CHECK(rmdir(f->folder) == 0, "the store left another file");
     }
+}
+
+/** Runs SQL on the server of this test run. */
+static inline void server_exec(const char *database, const char *sql)
+{
+    const char *query = getenv("NEXUS_TEST_POSTGRES");
+    char url[256];
+    CHECK(query != NULL, "no PostgreSQL: run this test by tests/lib/postgres.py, as ctest does");
+    snprintf(url, sizeof url, "postgresql:///%s?%s", database, query);
+    PGconn *db = PQconnectdb(url);
+    CHECK(PQstatus(db) == CONNECTION_OK, "%s", PQerrorMessage(db));
+    PGresult *result = PQexec(db, sql);
+    CHECK(PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK, "%s",
+          PQerrorMessage(db));
+    PQclear(result);
+    PQfinish(db);
+}
+
+/** A database of this test's own. */
+static inline void make_database(struct fixture *f)
+{
+    static unsigned count;
+    char sql[96];
+    snprintf(f->database, sizeof f->database, "t%d_%u", (int)getpid(), count++);
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s", f->database);
+    server_exec("postgres", sql);
+    snprintf(f->url, sizeof f->url, "postgresql:///%s?%s", f->database, getenv("NEXUS_TEST_POSTGRES"));
+}
+
+static inline void drop_database(const struct fixture *f)
+{
+    char sql[96];
+    snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", f->database);
+    server_exec("postgres", sql);
 }
 
 static inline void open_store(struct fixture *f)

@@ -245,7 +245,7 @@ TEST(sqlite, bad_urls_and_folders_are_refused_with_a_reason)
     static const struct {
         const char *url;
         enum nx_err err;
-    } cases[] = {{"postgres://x", NX_E_MALFORMED},
+    } cases[] = {{"mysql://x", NX_E_MALFORMED},
                  {"sqlite:", NX_E_MALFORMED},
                  {"sqlite:/nowhere/at/all", NX_E_IO},
                  {"", NX_E_MALFORMED}};

@@ -1,4 +1,4 @@
-/* Every behaviour of question.h, asked of the store on disk and of the store in RAM: what one does the other does. */
+/* Every behaviour of question.h, asked of the stores on disk, in PostgreSQL and in RAM: what one does the others do. */
 #include "control/store/memory.h"
 #include "tests/unit/control/store/fixture.h"
 
@@ -809,6 +809,21 @@ static void on_sqlite(behaviour run, bool with_loop)
     remove_folder(&f);
 }
 
+static void on_postgres(behaviour run, bool with_loop)
+{
+    static struct fixture f;
+    memset(&f, 0, sizeof f);
+    make_database(&f);
+    f.loop = with_loop ? fake_loop_open() : NULL;
+    open_store(&f);
+    run(&f);
+    store_close(f.store);
+    if (with_loop) {
+        fake_loop_close(f.loop);
+    }
+    drop_database(&f);
+}
+
 #define ON_EVERY_STORE(run)                                                                                  \
     TEST(memory, run)                                                                                        \
     {                                                                                                        \
@@ -819,6 +834,11 @@ static void on_sqlite(behaviour run, bool with_loop)
     {                                                                                                        \
         on_sqlite(run, false);                                                                               \
         on_sqlite(run, true);                                                                                \
+    }                                                                                                        \
+    TEST(postgres, run)                                                                                      \
+    {                                                                                                        \
+        on_postgres(run, false);                                                                             \
+        on_postgres(run, true);                                                                              \
     }
 
 ON_EVERY_STORE(users_are_kept)
