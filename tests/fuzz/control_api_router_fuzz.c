@@ -1,6 +1,6 @@
 /* control_api_router_fuzz.c - any request, with any answers of the store, ends in a well-formed response.
  *
- * Input: flags, method, bytes that decide answers up to a NUL, the target up to a line feed, then the body.
+ * Input: flags, method (its high bits: login unknown, repeated, as Bob), bytes that decide answers up to a NUL, the target up to a line feed, then the body.
  * Properties: it ends; the status is one; the body is JSON or empty; headers are lines; memory comes back; who has no token
  * gets no further than 401 where one is needed.
  */
@@ -8,7 +8,7 @@
 #include "control/api/router.h"
 #include "tests/fuzz/control_fuzz.h"
 
-enum { ARENA = API_ARENA_SIZE + (1 << 20) };
+enum { ARENA = API_ARENA_SIZE + (1 << 20), REPEATS = 40 /* more than a second's quota */ };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,30 +37,28 @@ static void check_response(const struct api_request *r, bool has_token)
              "needs a token");
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void request(const uint8_t *data, struct nx_bytes target, struct nx_bytes rest)
 {
     static uint8_t arena[ARENA];
     static char authorization[NX_TOKEN_SIZE_MAX + 8];
-    if (size < 2) {
-        return 0;
-    }
-    struct nx_bytes rest = nx_bytes_of(data + 2, size - 2);
-    fz_open(until(&rest, 0));
     const bool has_token = (data[0] & 1) != 0;
+    const size_t who = data[1] >> 5 & 1;
     struct api_request r = {
         .world = &fz.world, .wall_ms = WALL_MS, .now = {NX_TIME_NS_PER_S}, .address_key = 1};
-    fz.world.settings.has_rate_limits = (data[0] & 2) != 0;
-    r.method = (enum nx_bus_method)(data[1] % 7);
-    r.target = until(&rest, '\n');
+    r.method = (enum nx_bus_method)((data[1] & 7) % 7);
+    r.target = target;
     r.body = rest;
     r.headers.accept = nx_bytes_text(data[0] & 4 ? "application/vnd.nexus.envelope+json" : "");
     r.headers.audit_reason = data[0] & 8 ? nx_bytes_slice(rest, 0, 64) : nx_bytes_of(NULL, 0);
     r.headers.request_id = data[0] & 16 ? nx_bytes_slice(rest, 0, 16) : nx_bytes_of(NULL, 0);
     r.headers.user_agent = nx_bytes_slice(rest, 0, 300);
+    r.headers.content_type = data[0] & 64    ? nx_bytes_text("Application/JSON; charset=utf-8")
+                             : data[0] & 128 ? nx_bytes_slice(rest, 0, 20)
+                                             : nx_bytes_of(NULL, 0);
     if (has_token) {
         memcpy(authorization, "Bearer ", 7);
-        memcpy(authorization + 7, fz.token, fz.token_size);
-        r.headers.authorization = nx_bytes_of(authorization, 7 + fz.token_size);
+        memcpy(authorization + 7, fz.tokens[who], fz.token_sizes[who]);
+        r.headers.authorization = nx_bytes_of(authorization, 7 + fz.token_sizes[who]);
     } else if (data[0] & 32) {
         r.headers.authorization = rest;
     }
@@ -83,6 +81,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_response(&r, has_token);
     api_request_fini(&r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2) {
+        return 0;
+    }
+    struct nx_bytes rest = nx_bytes_of(data + 2, size - 2);
+    fz_open(until(&rest, 0));
+    fz.world.settings.has_rate_limits = (data[0] & 2) != 0;
+    if ((data[1] & 8) != 0) {
+        nx_map_clear(&fz.world.logins.alive); /* the store must say whether the login is good */
+    }
+    const struct nx_bytes target = until(&rest, '\n');
+    for (int times = (data[1] & 16) != 0 ? REPEATS : 1; times > 0; times--) {
+        request(data, target, rest);
+    }
     fz_close();
     return 0;
 }

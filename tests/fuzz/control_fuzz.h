@@ -24,11 +24,11 @@ static struct {
     struct nx_token_ring ring;
     struct ctl_op *ops[CTL_SENDS_MAX + CTL_OPENS_MAX + CTL_DOUBTS_MAX];
     size_t ops_count;
-    size_t out;            /* bytes of world memory taken */
-    size_t at_start;       /* of them by the world itself */
-    struct nx_bytes input; /* what is left to decide with */
-    char token[NX_TOKEN_SIZE_MAX];
-    size_t token_size;
+    size_t out;                        /* bytes of world memory taken */
+    size_t at_start;                   /* of them by the world itself */
+    struct nx_bytes input;             /* what is left to decide with */
+    char tokens[2][NX_TOKEN_SIZE_MAX]; /* of Ada and Bob */
+    size_t token_sizes[2];
 } fz;
 
 static void fz_check(bool condition, const char *what)
@@ -184,7 +184,7 @@ static void fz_guild(uint64_t id, uint64_t owner)
         d, &(struct ctl_guild_row){.id = id, .owner_id = owner, .name = nx_bytes_text("g")}));
     fz_must(ctl_directory_load_role(
         d, &(struct ctl_role_row){
-               .id = id, .guild_id = id, .name = nx_bytes_text("@everyone"), .permissions = 0x7ff}));
+               .id = id, .guild_id = id, .name = nx_bytes_text("@everyone"), .permissions = 0x7f7}));
     fz_must(ctl_directory_load_role(d, &(struct ctl_role_row){.id = id + 1,
                                                               .guild_id = id,
                                                               .name = nx_bytes_text("r"),
@@ -224,19 +224,21 @@ static void fz_start(void)
     fz_must(ctl_world_init(&fz.world, &config));
     fz_must(ctl_gateway_init(&fz.gateway, &fz.world));
     fz.at_start = fz.out;
-    const struct nx_token_claims claims = {.user_id = ADA,
-                                           .session_id = SID,
-                                           .token_id = 1,
-                                           .issued_s = WALL_MS_S,
-                                           .expires_s = WALL_MS_S + 900};
-    struct nx_writer w = nx_writer_init(fz.token, sizeof(fz.token));
-    fz_must(nx_token_sign(&fz.ring, &claims, &w));
-    fz.token_size = w.size;
+    for (size_t i = 0; i < 2; i++) {
+        const struct nx_token_claims claims = {.user_id = i == 0 ? ADA : BOB,
+                                               .session_id = SID,
+                                               .token_id = 1,
+                                               .issued_s = WALL_MS_S,
+                                               .expires_s = WALL_MS_S + 900};
+        struct nx_writer w = nx_writer_init(fz.tokens[i], sizeof(fz.tokens[i]));
+        fz_must(nx_token_sign(&fz.ring, &claims, &w));
+        fz.token_sizes[i] = w.size;
+    }
 }
 
 static void fz_open(struct nx_bytes input)
 {
-    if (fz.token_size == 0) {
+    if (fz.token_sizes[0] == 0) {
         fz_start();
     }
     fz.input = input;
