@@ -73,6 +73,7 @@ static struct {
 static pthread_mutex_t mutex;
 static pthread_once_t mutex_once = PTHREAD_ONCE_INIT;
 static _Thread_local struct node *syncing; /* the file whose flush is under way */
+static _Thread_local bool is_short; /* the next read or write of this thread moves half of what it should */
 static _Thread_local bool has_written_log; /* since this thread flushed it */
 
 int fsync(int fd);
@@ -317,7 +318,6 @@ static void power_off(void)
         }
     }
     disk.cut.on_cut();
-    must(false, "the power is off");
 }
 
 /* ---- what goes wrong ---- */
@@ -334,7 +334,8 @@ static int call_begin(enum disk_call call)
         return SQLITE_OK;
     }
     disk.counts.failed++;
-    return disk.fault.code;
+    is_short = disk.fault.code == DISK_SHORT;
+    return is_short ? SQLITE_OK : disk.fault.code;
 }
 
 /** A change is about to be made: the moment to cut. */
@@ -344,6 +345,52 @@ static void change_begin(enum disk_file kind)
     if (disk.cut.at != 0 && (disk.cut.file == DISK_FILES || disk.cut.file == kind) &&
         ++disk.changes == disk.cut.at) {
         power_off();
+    }
+}
+
+static size_t shorten(size_t size)
+{
+    const bool is_now = is_short && size > 1;
+    is_short = is_short && !is_now;
+    return is_now ? size / 2 : size;
+}
+
+static ssize_t short_read(int fd, void *out, size_t size)
+{
+    return read(fd, out, shorten(size));
+}
+
+static ssize_t short_pread(int fd, void *out, size_t size, off_t at)
+{
+    return pread(fd, out, shorten(size), at);
+}
+
+static ssize_t short_write(int fd, const void *bytes, size_t size)
+{
+    return write(fd, bytes, shorten(size));
+}
+
+static ssize_t short_pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+    return pwrite(fd, bytes, shorten(size), at);
+}
+
+static const struct {
+    const char *name;
+    sqlite3_syscall_ptr call;
+} shorts[] = {
+    {"read", (sqlite3_syscall_ptr)short_read},     {"pread", (sqlite3_syscall_ptr)short_pread},
+    {"pread64", (sqlite3_syscall_ptr)short_pread}, {"write", (sqlite3_syscall_ptr)short_write},
+    {"pwrite", (sqlite3_syscall_ptr)short_pwrite}, {"pwrite64", (sqlite3_syscall_ptr)short_pwrite},
+};
+
+/** Puts the short calls in place of those that SQLite uses, or takes them away. */
+static void shorts_set(bool is_on)
+{
+    for (size_t i = 0; i < sizeof shorts / sizeof *shorts; i++) {
+        if (disk.real->xGetSystemCall(disk.real, shorts[i].name) != NULL) {
+            (void)disk.real->xSetSystemCall(disk.real, shorts[i].name, is_on ? shorts[i].call : NULL);
+        }
     }
 }
 
@@ -366,9 +413,6 @@ static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 at)
     lock();
     const int code = call_begin(DISK_READ);
     unlock();
-    if (code == SQLITE_IOERR_SHORT_READ) {
-        memset(out, 0, (size_t)size);
-    }
     return code != SQLITE_OK ? code : real->pMethods->xRead(real, out, size, at);
 }
 
@@ -452,7 +496,9 @@ static int file_sync(sqlite3_file *base, int flags)
     }
     if (code != SQLITE_OK && file->node != NULL) {
         /* The kernel forgets that these pages were dirty: what of them got to the disk is anybody's guess. */
-        node_settle(file->node, luck_draw());
+        if (file->kind != DISK_DATABASE || disk.fault.forgets_database) {
+            node_settle(file->node, luck_draw());
+        }
         file->node->failures++;
     }
     if (file->node != NULL && file->failures_told != file->node->failures) {
@@ -741,12 +787,14 @@ void disk_install(const char *folder, uint64_t seed)
     disk.vfs.xOpen = vfs_open;
     disk.vfs.xDelete = vfs_delete;
     disk.vfs.xAccess = vfs_access;
+    shorts_set(true);
     must(sqlite3_vfs_register(&disk.vfs, 1) == SQLITE_OK, "cannot register");
 }
 
 void disk_remove(void)
 {
     must(disk.is_on, "not there");
+    shorts_set(false);
     sqlite3_vfs_register(disk.real, 1);
     sqlite3_vfs_unregister(&disk.vfs);
     for (uint32_t i = 0; i < disk.nodes_count; i++) {
@@ -768,6 +816,7 @@ void disk_cut_now(void)
 {
     lock();
     power_off();
+    unlock();
 }
 
 void disk_fault_set(const struct disk_fault *fault)

@@ -31,6 +31,9 @@ enum disk_call {
 /** Which file. */
 enum disk_file { DISK_DATABASE, DISK_LOG, DISK_OTHER, DISK_FILES };
 
+/** As the code of a fault: the kernel moves only half of the bytes and says so. */
+enum { DISK_SHORT = -1 };
+
 /** What happened since disk_install(). */
 struct disk_counts {
     uint64_t calls[DISK_CALLS];
@@ -51,7 +54,7 @@ struct disk_cut {
     enum disk_file file;  /**< counted are changes of this file; DISK_FILES all */
     uint64_t at;          /**< before the at-th change; 0 never */
     const char *folder;   /**< exists and is empty */
-    void (*on_cut)(void); /**< never returns */
+    void (*on_cut)(void); /**< ends the process; when it returns, what was not flushed is as if lost */
 };
 
 /** What goes wrong. */
@@ -59,7 +62,10 @@ struct disk_fault {
     uint32_t calls; /**< bits 1 << enum disk_call; 0 nothing */
     uint64_t from;  /**< the from-th of these calls is the first to fail, counted from this order */
     uint64_t count; /**< how many fail */
-    int code;       /**< a SQLite error; a failed write leaves half, a failed flush loses what it likes */
+    int code; /**< a SQLite error, or DISK_SHORT; a failed write leaves half, a failed flush loses what it likes */
+    bool
+        forgets_database; /**< pages of a database whose flush failed count as flushed by the next one, as on Linux;
+                                without it they stay dirty. The log always forgets. */
 };
 
 /** Becomes SQLite's default file system for `folder`; all that is there now is certain. One at a time. */

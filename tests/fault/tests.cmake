@@ -1,8 +1,8 @@
 # What the disk, the allocator and the power may do to the store. The store is built once more with small logs, so that checkpoints,
 # which otherwise come every 64 MiB, come all the time.
 file(READ ${CMAKE_SOURCE_DIR}/control/store/limits.h fault_limits)
-string(REGEX REPLACE "STORE_WAL_CHECKPOINT_PAGES =[ \n]*[0-9]+" "STORE_WAL_CHECKPOINT_PAGES = 200" fault_limits "${fault_limits}")
-string(REGEX REPLACE "STORE_WAL_TRUNCATE_PAGES =[ \n]*[0-9]+" "STORE_WAL_TRUNCATE_PAGES = 500" fault_limits "${fault_limits}")
+string(REGEX REPLACE "STORE_WAL_CHECKPOINT_PAGES =[ \n]*[0-9]+" "STORE_WAL_CHECKPOINT_PAGES = 60" fault_limits "${fault_limits}")
+string(REGEX REPLACE "STORE_WAL_TRUNCATE_PAGES =[ \n]*[0-9]+" "STORE_WAL_TRUNCATE_PAGES = 150" fault_limits "${fault_limits}")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/control/store/limits.h)
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/fault/control/store/limits.h CONTENT "${fault_limits}" @ONLY)
 get_target_property(fault_sources control_store SOURCES)
@@ -20,3 +20,11 @@ add_test(NAME fault.flushes COMMAND power_cut --count)
 add_test(NAME fault.power_long COMMAND power_cut 1000 1000)
 set_tests_properties(fault.power fault.power_off fault.power_lie fault.flushes PROPERTIES TIMEOUT 600 LABELS "fault;short")
 set_tests_properties(fault.power_long PROPERTIES TIMEOUT 7200 LABELS "fault;long")
+
+add_executable(io_sweep fault/io_sweep.c fault/script.c fault/disk.c)
+target_link_libraries(io_sweep PRIVATE nexus_flags fault_store engine_io PkgConfig::SQLITE Threads::Threads)
+add_test(NAME fault.io COMMAND io_sweep 7)
+add_test(NAME fault.full COMMAND io_sweep --full)
+add_test(NAME fault.io_long COMMAND io_sweep 1)
+set_tests_properties(fault.io fault.full PROPERTIES TIMEOUT 600 LABELS "fault;short")
+set_tests_properties(fault.io_long PROPERTIES TIMEOUT 7200 LABELS "fault;long")
