@@ -29,10 +29,11 @@ enum {
     STORE_LOGIN_HASHES_MAX = 64, /**< refresh tokens remembered per login; an older one is just unknown */
     STORE_NONCE_MS = 24 * 60 * 60 * 1000, /**< how long a nonce is remembered */
     STORE_SWEEP_ROWS = 500,               /**< rows that one step of the sweep removes or looks at */
-    STORE_PG_BATCHES = 2,       /**< transactions under way: one commits, the next waits at the server */
-    STORE_PG_READS_MAX = 64,    /**< reading questions under way on one session */
-    STORE_PG_WAIT_MS = 1700,    /**< how long a question waits for PostgreSQL before it is answered NX_E_UNAVAILABLE */
-    STORE_PG_TICK_MS = 100,     /**< how often that is looked after; both together stay below 2 s */
+    STORE_PG_BATCHES = 2,    /**< transactions under way: one commits, the next waits at the server */
+    STORE_PG_READS_MAX = 64, /**< reading questions under way on one session */
+    STORE_PG_WAIT_MS =
+        1700, /**< how long a question waits for PostgreSQL before it is answered NX_E_UNAVAILABLE */
+    STORE_PG_TICK_MS = 100,               /**< how often that is looked after; both together stay below 2 s */
     STORE_NONCE_SWEEP_MS = 10 * 60 * 1000 /**< pause between two passes over the nonces */
 };
 
