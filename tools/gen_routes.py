@@ -49,9 +49,10 @@ def row(api, path, method, operation):
         fail(f"{name}: no x-nexus-matrix: nothing shows who may call it")
     count, seconds = operation.get("x-nexus-bucket") or fail(f"{name}: no x-nexus-bucket")
     bits = " | ".join("PERM_" + p for p in permissions) or "0"
+    keeps = "true" if operation.get("x-nexus-keeps-answer") else "false"
     required = "true" if operation.get("requestBody", {}).get("required") else "false"
     return (f'API_ROUTE({method.upper()}, "{path}", {name}, {auth.upper()}, {scope.upper()}, ({bits}), {count}, {seconds}, '
-            f'{body_max(operation)}, {required}, "{refused(api, operation)}")')
+            f'{body_max(operation)}, {required}, {keeps}, "{refused(api, operation)}")')
 
 
 def write(path, text):

@@ -1,4 +1,5 @@
 #include "control/api/error.h"
+#include "control/api/etag.h"
 #include "control/api/handler.h"
 #include "control/api/overwrite.h"
 #include "control/api/position.h"
@@ -19,7 +20,7 @@ static enum api_next answer_channel(struct api_request *r, uint16_t status, cons
 {
     struct nx_json_out out = api_request_json(r, status, channel_size(channel));
     ctl_object_channel(&out, channel);
-    return api_request_json_end(r, &out);
+    return api_etag_answer(r, api_etag_channel(channel), api_request_json_end(r, &out));
 }
 
 enum api_next api_channel_list(struct api_request *r)
@@ -209,6 +210,9 @@ enum api_next api_channel_update(struct api_request *r)
         return api_error(r, API_ERROR_INTERNAL);
     }
     if (r->step == 0) {
+        if (!api_etag_matches(r, api_etag_channel(channel))) {
+            return API_DONE;
+        }
         if (!edit_of(r, edit, channel)) {
             return api_error(r, API_ERROR_INTERNAL);
         }

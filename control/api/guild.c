@@ -1,5 +1,6 @@
 #include "control/core/guild.h"
 #include "control/api/error.h"
+#include "control/api/etag.h"
 #include "control/api/handler.h"
 #include "control/core/account.h"
 #include "control/core/apply.h"
@@ -19,7 +20,7 @@ static enum api_next answer_guild(struct api_request *r, uint16_t status, struct
     const struct ctl_member *viewer = ctl_guild_member(guild, r->subject.user_id);
     struct nx_json_out out = api_request_json(r, status, guild_size(guild));
     ctl_object_guild(&out, guild, has_channels ? viewer : NULL);
-    return api_request_json_end(r, &out);
+    return api_etag_answer(r, api_etag_guild(guild), api_request_json_end(r, &out));
 }
 
 /* What a new guild or a changed one keeps until it is committed. */
@@ -97,6 +98,9 @@ static enum api_next update_read(struct api_request *r, struct edit *edit)
 {
     const struct ctl_guild *guild = ctl_directory_guild(&r->world->directory, r->ids[0]);
     struct nx_json_present present;
+    if (!api_etag_matches(r, api_etag_guild(guild))) {
+        return API_DONE;
+    }
     edit->row = ctl_community_guild_row(guild);
     /* The directory's texts may be replaced by another write before this one is answered. */
     if (nx_arena_copy(&r->arena, guild->name, &edit->row.name) != NX_OK ||

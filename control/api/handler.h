@@ -14,7 +14,7 @@
 #define API_FIELDS(table) (table), sizeof(table) / sizeof((table)[0])
 
 #define API_ROUTE(method, path, operation, auth, scope, permissions, count, period_s, body_max, has_body,    \
-                  refused)                                                                                   \
+                  keeps, refused)                                                                            \
     enum api_next api_##operation(struct api_request *r);
 #include <api_routes.inc>
 #undef API_ROUTE

@@ -57,6 +57,8 @@ static bool read_nonce(struct api_request *r, struct create *create)
         create->nonce_text = nx_json_raw(create->nonce);
     } else {
         is_ok = create->nonce.kind == NX_JSON_NULL;
+        create->nonce_text = r->headers.idempotency_key; /* the router has looked at it */
+        create->enforces_nonce = create->enforces_nonce || create->nonce_text.size != 0;
     }
     if (!is_ok) {
         (void)api_error_field(r, "nonce", NX_JSON_FAULT_LENGTH, 0, CTL_NONCE_MAX);

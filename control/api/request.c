@@ -12,6 +12,10 @@ static const char envelope_end[] = ",\"error\":null}";
 
 void api_request_fini(struct api_request *r)
 {
+    if (r->kept_key != 0) { /* cut off before its end */
+        ctl_kept_drop(&r->world->kept, &r->world->memory, r->kept_key);
+        r->kept_key = 0;
+    }
     ctl_memory_give(&r->world->memory, r->big_body, r->big_body_size);
     r->big_body = NULL;
     r->big_body_size = 0;

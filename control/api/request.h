@@ -90,6 +90,7 @@ struct api_request {
     void *state;          /**< the handler's own, in the arena, zeroed at the first step */
     uint64_t lock;        /**< what ctl_world_lock() holds for it; 0 nothing */
     uint64_t member_lock; /**< the same for a membership */
+    uint64_t kept_key;    /**< the answer is kept under it; 0 is not kept */
     uint32_t step;        /**< the handler's own, 0 at its first call */
     bool is_envelope;     /**< the answer is wrapped: /v1 or Accept asks for it */
     bool is_authenticating;

@@ -4,7 +4,7 @@
 #include "engine/base/id.h"
 
 const struct api_route api_route_table[] = {
-#define API_ROUTE(m, p, o, a, s, perms, c, period, max, required, none)                                      \
+#define API_ROUTE(m, p, o, a, s, perms, c, period, max, required, keeps, none)                               \
     {.method = NX_BUS_##m,                                                                                   \
      .path = (p),                                                                                            \
      .operation = #o,                                                                                        \
@@ -17,6 +17,7 @@ const struct api_route api_route_table[] = {
      .period_s = (period),                                                                                   \
      .body_max = (max),                                                                                      \
      .has_body = (required),                                                                                 \
+     .keeps_answer = (keeps),                                                                                \
      .refused = (none)},
 #include <api_routes.inc>
 #undef API_ROUTE

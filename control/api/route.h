@@ -40,8 +40,8 @@ struct api_route {
     uint32_t period_s;    /**< ... in so many seconds */
     uint32_t body_max;    /**< bytes of a JSON body; 0: none is read */
     bool has_body;        /**< a JSON object is required */
-    const char
-        *refused; /**< names of members that have no meaning here, each ended by a NUL, then an empty one */
+    bool keeps_answer;    /**< an Idempotency-Key makes a repetition answer what the first one did */
+    const char *refused;  /**< members without a meaning here: names that end with NUL, then an empty one */
 };
 
 /** The table. */

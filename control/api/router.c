@@ -3,6 +3,7 @@
 #include "control/api/error.h"
 #include "control/api/route.h"
 #include "control/core/guild.h"
+#include "engine/base/hash.h"
 #include "engine/base/text.h"
 
 /* What buckets that belong to no route are called. */
@@ -120,6 +121,13 @@ static enum api_next finish(struct api_request *r)
     if (r->response.body.size != 0) {
         api_request_header(r, "Content-Type", nx_bytes_text("application/json"));
     }
+    if (r->kept_key != 0 && status < 300) {
+        ctl_kept_end(&r->world->kept, &r->world->memory, r->kept_key, status,
+                     nx_writer_bytes(&r->response.body));
+    } else if (r->kept_key != 0) {
+        ctl_kept_drop(&r->world->kept, &r->world->memory, r->kept_key);
+    }
+    r->kept_key = 0;
     api_request_unlock(r);
     return API_DONE;
 }
@@ -244,9 +252,81 @@ static bool may(struct api_request *r)
     return true;
 }
 
+/* ---- asked again ---- */
+
+static bool is_key_ok(struct nx_bytes key)
+{
+    for (size_t i = 0; i < key.size; i++) {
+        if (key.at[i] < 0x21 || key.at[i] > 0x7e) {
+            return false;
+        }
+    }
+    return key.size <= API_IDEMPOTENCY_MAX;
+}
+
+static uint64_t hash_of(const struct api_request *r, struct nx_bytes text, uint64_t more)
+{
+    uint8_t key[16];
+    memcpy(key, &r->world->seed, 8);
+    memcpy(key + 8, &more, 8);
+    return nx_hash_sip(key, text.size == 0 ? key : text.at, text.size);
+}
+
+static void answer_again(struct api_request *r, const struct ctl_kept_answer *kept)
+{
+    struct nx_writer w = api_request_scratch(r, kept->body.size);
+    nx_writer_bytes_put(&w, kept->body);
+    if (!nx_writer_ok(&w)) {
+        (void)api_error(r, API_ERROR_OVERLOADED);
+        return;
+    }
+    r->response.status = kept->status;
+    r->response.body = w;
+    api_request_header(r, "Idempotent-Replayed", nx_bytes_text("true"));
+}
+
+/* Returns whether the work is to be done; else it is answered already. */
+static bool is_first(struct api_request *r)
+{
+    const struct nx_bytes key = r->headers.idempotency_key;
+    const struct ctl_kept_answer *kept;
+    if (key.size == 0 || r->method != NX_BUS_POST) {
+        return true;
+    }
+    if (!is_key_ok(key)) {
+        (void)api_error(r, API_ERROR_KEY_MALFORMED);
+        return false;
+    }
+    if (!r->route->keeps_answer) {
+        return true;
+    }
+    const uint64_t place = hash_of(r, nx_bytes_text(r->route->operation), 0);
+    const uint64_t request = hash_of(r, r->body, hash_of(r, r->text, place ^ r->ids[0]) + r->is_envelope);
+    const uint64_t id = hash_of(r, key, place ^ r->subject.user_id) | 1;
+    switch (
+        ctl_kept_begin(&r->world->kept, &r->world->memory, r->world->seed, id, request, r->wall_ms, &kept)) {
+    case CTL_KEPT_NEW:
+        r->kept_key = id;
+        return true;
+    case CTL_KEPT_BUSY:
+        (void)api_error(r, API_ERROR_KEY_BUSY);
+        break;
+    case CTL_KEPT_ANSWER:
+        answer_again(r, kept);
+        break;
+    case CTL_KEPT_OTHER:
+        (void)api_error(r, API_ERROR_KEY_USED);
+        break;
+    case CTL_KEPT_NO_ROOM:
+        (void)api_error(r, API_ERROR_OVERLOADED);
+        break;
+    }
+    return false;
+}
+
 static enum api_next run(struct api_request *r)
 {
-    if (!within_limits(r) || !may(r) || !read_body(r)) {
+    if (!within_limits(r) || !may(r) || !read_body(r) || !is_first(r)) {
         return finish(r);
     }
     r->answer = NULL;

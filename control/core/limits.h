@@ -43,12 +43,15 @@ enum {
     CTL_OPENS_MAX = 256,             /**< session opens waiting for the store; more wait in a queue */
     CTL_OPENS_WAITING_MAX = 65536,   /**< that queue; more are closed with 4000 and come back */
     CTL_QUOTA_SLOTS = 1 << 17,       /**< rate-limit buckets remembered at once, 24 bytes each */
+    CTL_KEPT_MAX = 8192,             /**< answers kept for Idempotency-Keys */
+    CTL_KEPT_SIZE_MAX = 16 << 20,    /**< bytes of them */
     CTL_LOGINS_MAX = 1 << 17,        /**< login sessions known to be alive */
     CTL_REVOKED_MAX = 65536,         /**< revocations younger than an access token */
     CTL_MEMBERS_CHUNK = 100,         /**< members in one GUILD_MEMBERS_CHUNK */
     CTL_MEMBERS_QUERY_IDS_MAX = 100, /**< user ids in one op 8 */
 };
 
+#define CTL_KEPT_MS          (24LL * 3600 * 1000)      /**< an Idempotency-Key is remembered so long */
 #define CTL_ACCESS_TOKEN_S   900                       /**< seconds an access token is valid */
 #define CTL_REFRESH_TOKEN_MS (30LL * 24 * 3600 * 1000) /**< a refresh token not used so long is dead */
 #define CTL_REFRESH_GRACE_MS 10000 /**< the previous refresh token still rotates so long */

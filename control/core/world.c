@@ -9,6 +9,7 @@ enum nx_err ctl_world_init(struct ctl_world *world, const struct ctl_world_confi
                                 .settings = config->settings,
                                 .ring = config->ring,
                                 .seed = config->seed};
+    ctl_kept_init(&world->kept);
     ctl_directory_init(&world->directory, config->memory, config->seed);
     nx_id_init(&world->mint, config->node, config->last_id);
     world->sessions = ctl_memory_take(&world->memory, sizeof(*world->sessions));
@@ -35,6 +36,7 @@ void ctl_world_fini(struct ctl_world *world)
         }
     }
     ctl_doubt_fini(world);
+    ctl_kept_fini(&world->kept, &world->memory);
     ctl_table_fini(&world->busy, &world->memory);
     ctl_directory_fini(&world->directory);
     ctl_login_fini(&world->logins, &world->memory);

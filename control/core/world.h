@@ -8,6 +8,7 @@
 #define CTL_CORE_WORLD_H
 
 #include "control/core/directory.h"
+#include "control/core/kept.h"
 #include "control/core/login.h"
 #include "control/core/quota.h"
 #include "control/core/session_registry.h"
@@ -39,6 +40,7 @@ struct ctl_world {
     struct ctl_session_registry *sessions;
     struct ctl_login logins;
     struct ctl_quota quotas;
+    struct ctl_kept kept;    /**< by Idempotency-Key */
     struct nx_id_mint mint;  /**< ids of everything but messages */
     struct ctl_table doubts; /**< id of a channel to struct ctl_doubt */
     struct ctl_table busy;   /**< ids of things that a write is on its way for, see ctl_world_lock() */
