@@ -63,9 +63,10 @@ static void identify_send(struct load_session *session)
     nx_writer_text(&w, resumes ? "{\"op\":6,\"d\":{\"token\":\"" : "{\"op\":2,\"d\":{\"token\":\"");
     nx_writer_bytes_put(&w, session->token);
     if (resumes) {
-        nx_writer_text(&w, "\",\"session_id\":\"");
-        nx_writer_text(&w, session->resume_id);
-        nx_writer_text(&w, "\",\"seq\":");
+        struct nx_json_out id = nx_json_out_init(&w);
+        nx_writer_text(&w, "\",\"session_id\":");
+        nx_json_out_text(&id, session->resume_id); /* the server's own choice of characters */
+        nx_writer_text(&w, ",\"seq\":");
         nx_writer_decimal(&w, session->s);
     } else {
         nx_writer_text(&w, "\",\"intents\":");
