@@ -1,0 +1,10 @@
+# Measuring programs: built with everything else so that they keep compiling, run by hand or by bench/*.py, never by ctest.
+add_executable(store_bench bench/store_bench.c)
+target_link_libraries(store_bench PRIVATE nexus_flags control_store engine_io)
+add_executable(commit_floor bench/commit_floor.c)
+target_link_libraries(commit_floor PRIVATE nexus_flags control_store engine_io PkgConfig::SQLITE Threads::Threads)
+if(NOT NEXUS_SANITIZE)
+  target_link_libraries(store_bench PRIVATE ${JEMALLOC_LIBRARY})
+  target_link_libraries(commit_floor PRIVATE ${JEMALLOC_LIBRARY})
+endif()
+set_target_properties(store_bench commit_floor PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
