@@ -23,6 +23,9 @@ struct reader {
     bool has_result; /* of the first, whose sync is still to come */
 };
 
+/* One more than are under way: the next one is sent before the one that has committed is answered. */
+enum { BATCH_SLOTS = STORE_PG_BATCHES + 1 };
+
 struct postgres_store {
     struct store base;
     char url[URL_SIZE_MAX];
@@ -40,7 +43,7 @@ struct postgres_store {
     uint32_t asked_count;
     struct nx_list reads; /* wait for room on a session */
     /* Batches under way: a ring. */
-    struct store_postgres_batch *batches; /* owned: STORE_PG_BATCHES */
+    struct store_postgres_batch *batches; /* owned: BATCH_SLOTS */
     uint32_t batch_first;
     uint32_t batch_count;
     uint32_t one_by_one;  /* questions to be sent each in a batch of its own, after a failure */
@@ -113,7 +116,7 @@ static struct store_postgres_asked asked_pop(struct postgres_store *store)
 
 static struct store_postgres_batch *batch_at(struct postgres_store *store, uint32_t index)
 {
-    return &store->batches[(store->batch_first + index) % STORE_PG_BATCHES];
+    return &store->batches[(store->batch_first + index) % BATCH_SLOTS];
 }
 
 /* ---- writing ---- */
@@ -247,7 +250,7 @@ static void writer_result(void *context, const PGresult *result)
         return;
     }
     if (batch->is_committed && !store->has_failed) {
-        store->batch_first = (store->batch_first + 1) % STORE_PG_BATCHES;
+        store->batch_first = (store->batch_first + 1) % BATCH_SLOTS;
         store->batch_count--;
         kick(store); /* First the next commit, then the answers: the server does not wait for them. */
         batch_committed(store, batch);
@@ -661,7 +664,7 @@ enum nx_err store_postgres_open_with(struct store **out, const struct store_conf
     snprintf(store->url, sizeof store->url, "%s", config->url);
     store->commit_window_us = config->commit_window_us;
     store->asked = calloc(STORE_QUESTIONS_MAX, sizeof *store->asked);
-    store->batches = calloc(STORE_PG_BATCHES, sizeof *store->batches);
+    store->batches = calloc(BATCH_SLOTS, sizeof *store->batches);
     nx_list_init(&store->reads);
     if (config->loop != NULL) {
         nx_loop_task_init(&store->task, NX_LOOP_PRIORITY, on_task, store);
