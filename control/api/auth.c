@@ -132,9 +132,6 @@ static enum api_next register_create(struct api_request *r, struct login *login)
 enum api_next api_auth_register(struct api_request *r)
 {
     struct login *login = api_request_state(r, sizeof(*login));
-    if (login == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     switch (r->step) {
     case 0:
         return register_read(r, login);
@@ -246,9 +243,6 @@ static enum api_next login_verified(struct api_request *r, struct login *login)
 enum api_next api_auth_login(struct api_request *r)
 {
     struct login *login = api_request_state(r, sizeof(*login));
-    if (login == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     switch (r->step) {
     case 0:
         return login_read(r, login);
@@ -301,9 +295,6 @@ enum api_next api_auth_refresh(struct api_request *r)
 {
     struct login *login = api_request_state(r, sizeof(*login));
     struct nx_json_present present;
-    if (login == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         if (!api_request_fields(r, API_FIELDS(refresh_fields), login, &present)) {
             return API_DONE;
@@ -467,9 +458,6 @@ static enum api_next password_logins(struct api_request *r, struct password_chan
 enum api_next api_auth_password(struct api_request *r)
 {
     struct password_change *change = api_request_state(r, sizeof(*change));
-    if (change == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     switch (r->step) {
     case 0:
         return password_read(r, change);

@@ -164,9 +164,6 @@ static enum api_next create_read(struct api_request *r, struct edit *edit)
 enum api_next api_channel_create(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return create_read(r, edit);
     }
@@ -206,9 +203,6 @@ enum api_next api_channel_update(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
     const struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         if (!api_etag_matches(r, api_etag_channel(channel))) {
             return API_DONE;
@@ -270,9 +264,6 @@ static bool check_position(struct api_request *r, const struct api_position *giv
 enum api_next api_channel_positions(struct api_request *r)
 {
     struct api_positions *positions = api_request_state(r, sizeof(*positions));
-    if (positions == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         if (!api_position_read(r, API_POSITIONS_MAX, check_position, positions) ||
             !api_request_lock(r, r->ids[0])) {
@@ -290,43 +281,11 @@ enum api_next api_channel_positions(struct api_request *r)
     return api_request_empty(r);
 }
 
-/* ---- typing, read state ---- */
+/* ---- typing ---- */
 
 enum api_next api_channel_typing(struct api_request *r)
 {
     const struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
     ctl_event_typing(r->world, channel, ctl_guild_member(channel->guild, r->subject.user_id), r->wall_ms);
     return api_request_empty(r);
-}
-
-enum api_next api_channel_read(struct api_request *r)
-{
-    struct read {
-        uint64_t message_id;
-    };
-    static const struct nx_json_field table[] = {
-        {"message_id", NX_JSON_FIELD_ID, NX_JSON_FIELD_REQUIRED, 0, 0, offsetof(struct read, message_id)}};
-    const struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
-    if (r->step == 0) {
-        struct read body = {.message_id = 0};
-        struct nx_json_present present;
-        if (!api_request_fields(r, API_FIELDS(table), &body, &present)) {
-            return API_DONE;
-        }
-        r->question.read_state_put.user_id = r->subject.user_id;
-        r->question.read_state_put.channel_id = channel->id;
-        /* Nobody has read what is not written yet. */
-        r->question.read_state_put.message_id =
-            body.message_id < channel->last_message_id ? body.message_id : channel->last_message_id;
-        return api_request_ask(r, CTL_ASK_READ_STATE_PUT, 1);
-    }
-    if (r->answer->verdict != NX_OK) {
-        return api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_CHANNEL);
-    }
-    const struct ctl_read_state_row row = {.channel_id = r->ids[0],
-                                           .last_message_id = r->answer->read_state.last_message_id};
-    ctl_apply_read_state(r->world, r->subject.user, &row);
-    struct nx_json_out out = api_request_json(r, 200, 256);
-    ctl_object_read_state(&out, &row);
-    return api_request_json_end(r, &out);
 }

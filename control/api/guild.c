@@ -61,9 +61,6 @@ static enum api_next create_read(struct api_request *r, struct edit *edit)
 enum api_next api_guild_create(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return create_read(r, edit);
     }
@@ -138,9 +135,6 @@ static enum api_next update_read(struct api_request *r, struct edit *edit)
 enum api_next api_guild_update(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return update_read(r, edit);
     }

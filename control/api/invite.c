@@ -43,9 +43,6 @@ static enum api_next create_ask(struct api_request *r, struct create *create)
 enum api_next api_invite_create(struct api_request *r)
 {
     struct create *create = api_request_state(r, sizeof(*create));
-    if (create == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         const struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
         struct nx_json_present present;

@@ -256,9 +256,6 @@ static enum api_next update(struct api_request *r, uint64_t target_id, bool is_n
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
     struct nx_json_present present;
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 1) {
         return commit(r, edit, true);
     }
@@ -302,9 +299,6 @@ enum api_next api_member_self_update(struct api_request *r)
 static enum api_next move_role(struct api_request *r, bool gives)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 1) {
         return commit(r, edit, false);
     }

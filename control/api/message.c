@@ -92,9 +92,6 @@ static enum api_next create_read(struct api_request *r, struct create *create)
 enum api_next api_message_create(struct api_request *r)
 {
     struct create *create = api_request_state(r, sizeof(*create));
-    if (create == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return create_read(r, create);
     }
@@ -244,9 +241,6 @@ enum api_next api_message_update(struct api_request *r)
 {
     struct create *edit = api_request_state(r, sizeof(*edit));
     struct nx_json_present present;
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         if (!api_request_fields(r, API_FIELDS(update_fields), edit, &present)) {
             return API_DONE;
@@ -309,25 +303,60 @@ enum api_next api_message_delete(struct api_request *r)
 
 /* ---- read state ---- */
 
-enum api_next api_message_ack(struct api_request *r)
+/* Nobody has read what is not written yet. */
+static enum api_next ask_read(struct api_request *r, uint64_t message_id)
 {
     const struct ctl_channel *channel = ctl_directory_channel(&r->world->directory, r->ids[0]);
-    if (r->step == 0) {
-        if (r->ids[1] == 0) {
-            return api_error(r, API_ERROR_UNKNOWN_MESSAGE);
-        }
-        r->question.read_state_put.user_id = r->subject.user_id;
-        r->question.read_state_put.channel_id = channel->id;
-        r->question.read_state_put.message_id =
-            r->ids[1] < channel->last_message_id ? r->ids[1] : channel->last_message_id;
-        return api_request_ask(r, CTL_ASK_READ_STATE_PUT, 1);
-    }
+    r->question.read_state_put.user_id = r->subject.user_id;
+    r->question.read_state_put.channel_id = channel->id;
+    r->question.read_state_put.message_id =
+        message_id < channel->last_message_id ? message_id : channel->last_message_id;
+    return api_request_ask(r, CTL_ASK_READ_STATE_PUT, 1);
+}
+
+/* Tells the caller's other sessions; false with the error answered. */
+static bool apply_read(struct api_request *r, struct ctl_read_state_row *row)
+{
     if (r->answer->verdict != NX_OK) {
-        return api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_CHANNEL);
+        (void)api_error_store(r, r->answer->verdict, API_ERROR_UNKNOWN_CHANNEL);
+        return false;
     }
-    const struct ctl_read_state_row row = {.channel_id = r->ids[0],
-                                           .last_message_id = r->answer->read_state.last_message_id};
-    ctl_apply_read_state(r->world, r->subject.user, &row);
+    *row = (struct ctl_read_state_row){.channel_id = r->ids[0],
+                                       .last_message_id = r->answer->read_state.last_message_id};
+    ctl_apply_read_state(r->world, r->subject.user, row);
+    return true;
+}
+
+enum api_next api_message_read(struct api_request *r)
+{
+    struct read {
+        uint64_t message_id;
+    } body = {.message_id = 0};
+    static const struct nx_json_field table[] = {
+        {"message_id", NX_JSON_FIELD_ID, NX_JSON_FIELD_REQUIRED, 0, 0, offsetof(struct read, message_id)}};
+    struct nx_json_present present;
+    struct ctl_read_state_row row;
+    if (r->step == 0) {
+        return api_request_fields(r, API_FIELDS(table), &body, &present) ? ask_read(r, body.message_id)
+                                                                         : API_DONE;
+    }
+    if (!apply_read(r, &row)) {
+        return API_DONE;
+    }
+    struct nx_json_out out = api_request_json(r, 200, 256);
+    ctl_object_read_state(&out, &row);
+    return api_request_json_end(r, &out);
+}
+
+enum api_next api_message_ack(struct api_request *r)
+{
+    struct ctl_read_state_row row;
+    if (r->step == 0) {
+        return r->ids[1] == 0 ? api_error(r, API_ERROR_UNKNOWN_MESSAGE) : ask_read(r, r->ids[1]);
+    }
+    if (!apply_read(r, &row)) {
+        return API_DONE;
+    }
     struct nx_json_out out = api_request_json(r, 200, 64);
     nx_json_out_object(&out);
     nx_json_out_key(&out, "token");

@@ -182,9 +182,6 @@ static enum api_next put_read(struct api_request *r, struct ctl_overwrite_row *r
 enum api_next api_overwrite_put(struct api_request *r)
 {
     struct ctl_overwrite_row *row = api_request_state(r, sizeof(*row));
-    if (row == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return put_read(r, row);
     }

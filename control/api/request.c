@@ -76,12 +76,7 @@ void api_request_header(struct api_request *r, const char *name, struct nx_bytes
 
 void *api_request_state(struct api_request *r, size_t size)
 {
-    if (r->state == NULL) {
-        r->state = nx_arena_take(&r->arena, size, 16);
-        if (r->state != NULL) {
-            memset(r->state, 0, size);
-        }
-    }
+    NX_ASSERT(r->state != NULL && size <= API_STATE_SIZE);
     return r->state;
 }
 

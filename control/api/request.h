@@ -87,7 +87,7 @@ struct api_request {
     struct nx_bytes text;      /**< path parameter that is text */
     struct api_subject subject;
     struct nx_json root;  /**< of the body; checked */
-    void *state;          /**< the handler's own, in the arena, zeroed at the first step */
+    void *state;          /**< API_STATE_SIZE bytes of the handler's own, in the arena */
     uint64_t lock;        /**< what ctl_world_lock() holds for it; 0 nothing */
     uint64_t member_lock; /**< the same for a membership */
     uint64_t kept_key;    /**< the answer is kept under it; 0 is not kept */
@@ -114,7 +114,7 @@ enum api_next api_request_empty(struct api_request *r);
 /** Adds a header line. */
 void api_request_header(struct api_request *r, const char *name, struct nx_bytes value);
 
-/** Takes zeroed memory from the arena as the handler's state, at its first step; NULL when there is none. */
+/** What the handler keeps between its steps: `size` bytes, at most API_STATE_SIZE, zeroed before the first one. */
 void *api_request_state(struct api_request *r, size_t size);
 
 /** A writer over `size` bytes of the arena; without room it fails at the first write. */

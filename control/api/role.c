@@ -93,9 +93,6 @@ static enum api_next commit(struct api_request *r, const struct edit *edit)
 enum api_next api_role_create(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 1) {
         return commit(r, edit);
     }
@@ -146,9 +143,6 @@ static bool outranks(struct api_request *r, const struct ctl_guild *guild, const
 enum api_next api_role_update(struct api_request *r)
 {
     struct edit *edit = api_request_state(r, sizeof(*edit));
-    if (edit == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 1) {
         return commit(r, edit);
     }
@@ -237,9 +231,6 @@ static bool check_position(struct api_request *r, const struct api_position *giv
 enum api_next api_role_positions(struct api_request *r)
 {
     struct api_positions *positions = api_request_state(r, sizeof(*positions));
-    if (positions == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         if (!api_position_read(r, PERM_ROLES_PER_GUILD_MAX, check_position, positions) ||
             !api_request_lock(r, r->ids[0])) {

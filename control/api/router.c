@@ -329,6 +329,12 @@ static enum api_next run(struct api_request *r)
     if (!within_limits(r) || !may(r) || !read_body(r) || !is_first(r)) {
         return finish(r);
     }
+    r->state = nx_arena_take(&r->arena, API_STATE_SIZE, 16);
+    if (r->state == NULL) {
+        (void)api_error(r, API_ERROR_INTERNAL);
+        return finish(r);
+    }
+    memset(r->state, 0, API_STATE_SIZE);
     r->answer = NULL;
     return finished(r, r->route->handler(r));
 }

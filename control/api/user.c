@@ -83,9 +83,6 @@ static enum api_next update_read(struct api_request *r, struct update *update)
 enum api_next api_user_update(struct api_request *r)
 {
     struct update *update = api_request_state(r, sizeof(*update));
-    if (update == NULL) {
-        return api_error(r, API_ERROR_INTERNAL);
-    }
     if (r->step == 0) {
         return update_read(r, update);
     }

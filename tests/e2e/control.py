@@ -190,7 +190,7 @@ def answers_as_the_description_says():
     assert got["content"] == said, got
     call("message_update", bob, {"content": "changed"}, channel_id=channel, message_id=message["id"])
     assert call("message_list", ann, channel_id=channel)[0]["content"] == "changed"
-    call("message_ack", ann, channel_id=channel, message_id=message["id"]), call("channel_read", ann, {"message_id": message["id"]}, channel_id=channel)
+    call("message_ack", ann, channel_id=channel, message_id=message["id"]), call("message_read", ann, {"message_id": message["id"]}, channel_id=channel)
     call("message_delete", bob, channel_id=channel, message_id=message["id"])
     assert call("message_list", ann, query="?after_seq=0", channel_id=channel)[0]["deleted"] is True
     call("user_leave", bob, guild_id=guild), call("member_remove", eve, guild_id=guild, user_id=ann.id)

@@ -35,7 +35,7 @@ static const struct {
               {"overwrite_put", PERM_MANAGE_ROLES},
               {"overwrite_delete", PERM_MANAGE_ROLES},
               {"channel_typing", PERM_SEND_MESSAGES},
-              {"channel_read", 0},
+              {"message_read", 0},
               {"role_list", 0},
               {"role_create", PERM_MANAGE_ROLES},
               {"role_positions", PERM_MANAGE_ROLES},
