@@ -14,7 +14,9 @@ const char store_postgres_setup_session[] =
     "SELECT set_config(name, value, false) FROM (VALUES ('client_min_messages', 'warning'), ('jit', 'off'),"
     " ('enable_seqscan', 'off'), ('enable_mergejoin', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
     " ('default_transaction_isolation', 'read committed'), ('statement_timeout', '0'),"
-    " ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0')) v(name, value) UNION ALL"
+    " ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'), ('tcp_keepalives_idle', "
+    "'5'),"
+    " ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3')) v(name, value) UNION ALL"
     " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = "
     "'off'";
 
@@ -109,16 +111,25 @@ enum nx_err store_postgres_setup_connect(PGconn **out, const char *url, char why
 
 enum nx_err store_postgres_setup_own(PGconn *db, char why[STORE_WHY_SIZE])
 {
-    PGresult *result = PQexec(db, store_postgres_setup_lock);
-    enum nx_err err = NX_OK;
+    /* The session of a control that has just ended may need a moment to end as well. */
+    static const char wait[] = "SET lock_timeout = '2s'";
+    static const char take[] = "SELECT pg_advisory_lock(" LOCK_OWNER ")";
+    enum nx_err err = store_postgres_setup_exec(db, wait, why);
+    if (err != NX_OK) {
+        return err;
+    }
+    PGresult *result = PQexec(db, take);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        const bool is_taken = state != NULL && strcmp(state, "55P03") == 0;
         err = store_postgres_setup_failed(db, "PostgreSQL refused the owner's lock", why);
-    } else if (PQgetvalue(result, 0, 0)[0] != 't') {
-        snprintf(why, STORE_WHY_SIZE, "another control holds this database");
-        err = NX_E_IN_USE;
+        if (is_taken) {
+            snprintf(why, STORE_WHY_SIZE, "another control holds this database");
+            err = NX_E_IN_USE;
+        }
     }
     PQclear(result);
-    return err;
+    return err == NX_OK ? store_postgres_setup_exec(db, "SET lock_timeout = 0", why) : err;
 }
 
 /* ---- migrations ---- */
