@@ -14,9 +14,23 @@ static void expect(bool condition)
     }
 }
 
+/* The variable's name is its own inverse but for case and dashes. */
+static void check_name(struct nx_bytes section, struct nx_bytes key)
+{
+    uint8_t room[6 + 2 * (NX_CONF_NAME_SIZE_MAX + 1)];
+    struct nx_writer out = nx_writer_init(room, sizeof(room));
+    nx_conf_env_name(section, key, &out);
+    expect(nx_writer_ok(&out) && out.size == 6 + (section.size != 0 ? section.size + 1 : 0) + key.size);
+    for (size_t i = 0; i < out.size; i++) {
+        const uint8_t c = room[i];
+        expect((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_');
+    }
+}
+
 static void check_entry(const struct nx_conf_entry *entry, const uint8_t *from, const uint8_t *end)
 {
     expect(entry->key.size > 0 && entry->key.at >= from && entry->key.at + entry->key.size < end);
+    check_name(entry->section, entry->key);
     if (entry->value.kind != NX_CONF_KIND_TEXT) {
         expect(entry->value.text.size == 0);
         expect(entry->value.kind != NX_CONF_KIND_BOOL || entry->value.integer >> 1 == 0);

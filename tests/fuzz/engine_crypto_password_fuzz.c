@@ -31,8 +31,27 @@ static bool reference(const char *text, unsigned long *memory, unsigned long *pa
     return number(&at, PASSES_MAX, passes) && strncmp(at, ",p=1$", 5) == 0;
 }
 
+/* Once: what is hashed is current and verifies. */
+static void check_own(void)
+{
+    static bool is_done;
+    char encoded[NX_PASSWORD_ENCODED_MAX];
+    if (is_done) {
+        return;
+    }
+    is_done = true;
+    fuzz_check(nx_password_hash(nx_bytes_text("password"), encoded) == NX_OK &&
+                   !nx_password_is_outdated(encoded),
+               "hash");
+    fuzz_check(nx_password_verify(encoded, nx_bytes_text("password")) == NX_OK &&
+                   nx_password_verify(encoded, nx_bytes_text("Password")) == NX_E_AUTH,
+               "the password and another");
+    fuzz_check(nx_password_hash(nx_bytes_of(NULL, 0), encoded) == NX_E_FULL, "none");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+    check_own();
     struct nx_bytes input = nx_bytes_of(bytes, size);
     char *text = fuzz_text(fuzz_until(&input, '\n'));
     unsigned long memory = 0;
