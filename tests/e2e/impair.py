@@ -149,20 +149,22 @@ def a_blackout_loses_what_comes_in_it_also_by_script():
     with Impairment(udp=[sink.port], script="# dark twice\n200ms every 400ms blackout up 100ms\n") as harm:
         s = udp_socket()
         s.connect(("127.0.0.1", harm.port(0)))
-        start = time.monotonic()
+        start, sent = time.monotonic(), []
         while time.monotonic() - start < 0.9:
-            s.send(packet(0))
+            sent.append(time.monotonic())
+            s.send(packet(len(sent) - 1))
             time.sleep(0.002)
-        times = [at for at, _, _ in sink.settled()]
-        gaps = [(b - a, a - start) for a, b in zip(times, times[1:]) if b - a > 0.05]
-        assert len(gaps) == 2 and all(0.09 < gap < 0.2 for gap, _ in gaps), gaps
-        assert 0.3 < gaps[1][1] - gaps[0][1] < 0.5, gaps
+        got = {number_of(data) for _, data, _ in sink.settled()}
+        lost = [n for n in range(len(sent)) if n not in got]
+        runs = [(n, next(m for m in range(n, len(sent) + 1) if m in got or m == len(sent))) for n in lost if n - 1 in got]
+        assert len(runs) == 2 and all(5 <= after - first and sent[after - 1] - sent[first] < 0.11 for first, after in runs), runs
+        assert 0.35 < sent[runs[1][0]] - sent[runs[0][0]] < 0.45, [sent[first] - start for first, _ in runs]
         harm("blackout 10s")
-        s.send(packet(1))
+        s.send(packet(100001))
         time.sleep(0.05)
         harm("blackout off")
-        s.send(packet(2))
-        assert [number_of(data) for _, data, _ in sink.settled()[len(times):]] == [2]
+        s.send(packet(100002))
+        assert [number_of(data) for _, data, _ in sink.settled()[len(got):]] == [100002]
 
 
 def rebinding_changes_the_source_port_and_the_flow_goes_on():
@@ -323,8 +325,11 @@ def resets_come_by_command_by_offset_and_by_chance():
     assert reached[0] == reached[1] and len(set(reached[0])) > 10, reached
     # Nobody there: the client is told.
     with Impairment(tcp=[free_port()]) as harm:
-        s = socket.create_connection(("127.0.0.1", harm.port(0)), timeout=5)
-        assert read_all(s)[2] == "reset"
+        try:
+            s = socket.create_connection(("127.0.0.1", harm.port(0)), timeout=5)
+            assert read_all(s)[2] == "reset"
+        except ConnectionResetError:
+            pass  # so soon that connecting is told
         assert harm.stats()["routes"][0]["refused"] == 1
     # A server that dies is a reset for its client too, after what it said.
     def says_and_dies(s):

@@ -62,6 +62,7 @@ class Impairment:
             self.process.terminate()
             lines = self.process.communicate(timeout=20)[0].splitlines()
             self.final = json.loads(lines[-1]) if lines else None
+            assert self.process.returncode == 0, f"impair ended with {self.process.returncode}"
             self.socket.close()
             shutil.rmtree(self.folder, ignore_errors=True)
         return self.final

@@ -13,7 +13,7 @@ enum {
     IMPAIR_EVENTS_MAX = 256,                 /**< sockets of one turn */
     IMPAIR_EVENTS_PER_RELEASE = 16,          /**< sockets read before what is due is sent */
     IMPAIR_FLOW_BUCKETS = 4096,              /**< of the table of UDP flows; a power of 2 */
-    IMPAIR_SOCKET_BUFFER_SIZE = 8 << 20,     /**< bytes the kernel keeps for the proxy when it is late */
+    IMPAIR_SOCKET_BUFFER_SIZE = 32 << 20,    /**< bytes the kernel keeps for the proxy when it is late */
     IMPAIR_STREAM_QUEUE_SIZE_MAX = 1 << 20,  /**< bytes on their way in one direction of a TCP connection */
     IMPAIR_READ_SIZE_MAX = 65536,            /**< bytes of one read from a stream */
     IMPAIR_READ_SIZE_SHAPED_MIN = 1460,      /**< bytes of one read when a rate limit makes them small */

@@ -11,14 +11,12 @@
 /* A command that waits for its time. */
 struct waiting {
     struct impair_item item;
-    struct nx_list_link in_proxy;
     struct impair_command command;
 };
 
 enum nx_err impair_proxy_open(struct impair_proxy *proxy, uint64_t seed, uint64_t memory_max, int64_t idle_ns)
 {
     *proxy = (struct impair_proxy){.seed = seed, .memory_max = memory_max, .idle_ns = idle_ns};
-    nx_list_init(&proxy->commands);
     nx_list_init(&proxy->starved);
     if (impair_poll_open(&proxy->poll) != NX_OK) {
         return NX_E_IO;
@@ -40,12 +38,13 @@ enum nx_err impair_proxy_open(struct impair_proxy *proxy, uint64_t seed, uint64_
 void impair_proxy_close(struct impair_proxy *proxy)
 {
     struct impair_item *item;
-    struct nx_list_link *link;
     impair_udp_flush(proxy);
-    /* Packets name their flows, so they go first; whatever else is popped is freed by its owner below. */
+    /* Packets name their flows, so they go first; flows and connections are freed with their routes. */
     while ((item = impair_agenda_pop(&proxy->agenda, NX_TIME_NEVER)) != NULL) {
         if (item->kind == IMPAIR_PROXY_PARCEL) {
             impair_udp_parcel_drop(proxy, item);
+        } else if (item->kind == IMPAIR_PROXY_COMMAND) {
+            free(NX_LIST_ITEM(item, struct waiting, item));
         }
     }
     for (uint32_t i = 0; i < proxy->routes_count; i++) {
@@ -56,9 +55,6 @@ void impair_proxy_close(struct impair_proxy *proxy)
             impair_tcp_route_close(route);
         }
         free(route);
-    }
-    while ((link = nx_list_pop_front(&proxy->commands)) != NULL) {
-        free(NX_LIST_ITEM(link, struct waiting, in_proxy));
     }
     impair_udp_close(proxy);
     impair_poll_close(&proxy->poll);
@@ -161,7 +157,6 @@ enum nx_err impair_proxy_command(struct impair_proxy *proxy, const struct impair
     waiting->item.kind = IMPAIR_PROXY_COMMAND;
     waiting->command = *command;
     proxy->commands_count++;
-    nx_list_push_back(&proxy->commands, &waiting->in_proxy);
     impair_agenda_set(&proxy->agenda, &waiting->item, nx_time_add_ns(base, command->at_ns));
     return NX_OK;
 }
@@ -175,7 +170,6 @@ static void command_due(struct impair_proxy *proxy, struct impair_item *item)
         impair_agenda_set(&proxy->agenda, item, nx_time_add_ns(item->due, waiting->command.every_ns));
         return;
     }
-    nx_list_remove(&waiting->in_proxy);
     proxy->commands_count--;
     free(waiting);
 }

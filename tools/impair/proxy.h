@@ -63,10 +63,9 @@ struct impair_proxy {
     bool is_over;
     struct impair_item end;
     uint32_t commands_count; /**< that wait */
-    struct nx_list commands;
-    struct impair_udp *udp; /**< buffers of all UDP routes */
-    struct nx_list starved; /**< TCP directions that do not read for want of memory */
-    uint8_t *scratch;       /**< IMPAIR_READ_SIZE_MAX bytes */
+    struct impair_udp *udp;  /**< buffers of all UDP routes */
+    struct nx_list starved;  /**< TCP directions that do not read for want of memory */
+    uint8_t *scratch;        /**< IMPAIR_READ_SIZE_MAX bytes */
     uint32_t routes_count;
     struct impair_proxy_route *routes[IMPAIR_ROUTES_MAX];
 };

@@ -30,7 +30,7 @@ void impair_socket_address_of(const struct nx_addr *addr, struct impair_socket_a
 
 struct nx_addr impair_socket_local(int fd)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {0};
     socklen_t size = sizeof(storage);
     struct nx_addr addr = {0};
     if (getsockname(fd, (struct sockaddr *)&storage, &size) != 0) {

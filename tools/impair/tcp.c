@@ -528,7 +528,7 @@ enum nx_err impair_tcp_route_open(struct impair_proxy_route *route)
 void impair_tcp_route_close(struct impair_proxy_route *route)
 {
     struct nx_list_link *link;
-    while ((link = nx_list_front(&route->list)) != NULL) {
+    while ((link = nx_list_pop_front(&route->list)) != NULL) {
         conn_free(NX_LIST_ITEM(link, struct conn, in_route), false);
     }
     impair_poll_remove(&route->proxy->poll, &route->watch);

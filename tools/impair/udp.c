@@ -237,14 +237,10 @@ static struct flow *flow_of(struct impair_proxy_route *route, const struct socka
     return flow_open(route, bucket, from, size, now);
 }
 
-static void flow_close(struct flow *flow)
+/* Closes a flow that no bucket has any more. */
+static void flow_free(struct flow *flow)
 {
     struct impair_proxy_route *route = flow->route;
-    struct flow **at = bucket_of(route, &flow->client.storage, flow->client.size);
-    while (*at != flow) {
-        at = &(*at)->next;
-    }
-    *at = flow->next;
     drops_count(flow->watch.fd, &flow->drops, &route->tallies[IMPAIR_SETTING_DOWN]);
     nx_list_remove(&flow->in_route);
     impair_agenda_cancel(&route->proxy->agenda, &flow->idle);
@@ -252,6 +248,16 @@ static void flow_close(struct flow *flow)
     (void)close(flow->watch.fd);
     route->open--;
     free(flow);
+}
+
+static void flow_close(struct flow *flow)
+{
+    struct flow **at = bucket_of(flow->route, &flow->client.storage, flow->client.size);
+    while (*at != flow) {
+        at = &(*at)->next;
+    }
+    *at = flow->next;
+    flow_free(flow);
 }
 
 void impair_udp_flow_due(struct impair_item *item, nx_time now)
@@ -306,9 +312,12 @@ enum nx_err impair_udp_route_open(struct impair_proxy_route *route)
 
 void impair_udp_route_close(struct impair_proxy_route *route)
 {
-    struct nx_list_link *link;
-    while ((link = nx_list_front(&route->list)) != NULL) {
-        flow_close(NX_LIST_ITEM(link, struct flow, in_route));
+    for (size_t i = 0; i < IMPAIR_FLOW_BUCKETS; i++) {
+        struct flow *next;
+        for (struct flow *flow = route->table->buckets[i]; flow != NULL; flow = next) {
+            next = flow->next;
+            flow_free(flow);
+        }
     }
     impair_poll_remove(&route->proxy->poll, &route->watch);
     (void)close(route->watch.fd);
