@@ -56,6 +56,7 @@ static enum nx_err set(struct nexus_settings *settings, const struct row *row, s
 
 void nexus_settings_init(struct nexus_settings *settings)
 {
+    memset(settings, 0, sizeof(*settings));
     for (size_t i = 0; i < ROWS_COUNT; i++) {
         if (set(settings, &ROWS[i], nx_bytes_text(ROWS[i].fallback), NEXUS_SETTING_DEFAULT) != NX_OK) {
             abort(); /* a default in settings.def that is not of its own kind */
