@@ -2,8 +2,9 @@
  * WebSocket frames however it is cut, its texts are JSON with an op, and the numbers of its dispatches rise; after everybody
  * has gone no session is left.
  *
- * Input: steps of u8 what, u8 who, u16 size, bytes. So that a fuzzer without a key gets in, 0x01 in a payload becomes a token
- * and 0x02 the id of the connection's last session; messages of control are also built from small numbers. */
+ * Input: steps of u8 what, u8 who, u16 size, bytes. So that a fuzzer without a key gets in, 0x01 in a payload becomes a token,
+ * 0x02 the id of a connection's last session and 0x03 that of a session elsewhere; messages of control are also built from small numbers. */
+#include "engine/crypto/seal.h"
 #include "engine/wire/deflate.h"
 #include "engine/wire/json.h"
 #include "engine/wire/ws.h"
@@ -27,7 +28,8 @@ static const struct nx_ws_config reading = {
 static struct gw_hub hub;
 static nx_time now;
 static char tokens[2][NX_TOKEN_SIZE_MAX];
-static bool is_tainted; /* control said something that is no JSON */
+static char foreign_id[ID_MAX]; /* of a session of another shard */
+static bool is_tainted;         /* control said something that is no JSON */
 static uint64_t handles[HANDLES];
 static size_t handles_count;
 
@@ -159,6 +161,8 @@ static void client(struct peer *peer, struct nx_bytes payload, uint8_t what)
             nx_writer_text(&w, tokens[what >> 7]);
         } else if (payload.at[i] == 2) {
             nx_writer_text(&w, peers[what >> 5 & 3].id);
+        } else if (payload.at[i] == 3) {
+            nx_writer_text(&w, foreign_id);
         } else {
             nx_writer_u8(&w, payload.at[i]);
         }
@@ -416,6 +420,16 @@ static void tokens_make(void)
         fuzz_check(nx_token_sign(&hub.keys, &claims, &w) == NX_OK, "token");
         tokens[i][w.size] = '\0';
     }
+    const struct nx_seal seal = {.shard = 1,
+                                 .slot = 7,
+                                 .generation = 3,
+                                 .user_id = 11,
+                                 .session_id = 5,
+                                 .issued_s = (uint64_t)wall_ms / 1000};
+    struct nx_writer w = nx_writer_init(foreign_id, sizeof(foreign_id) - 1);
+    fuzz_check(nx_seal_sign(&hub.keys, &seal, &w) == NX_OK, "seal");
+    nx_writer_text(&w, ".33281.1");
+    foreign_id[w.size] = '\0';
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
