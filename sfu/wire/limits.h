@@ -7,6 +7,8 @@
 #define SFU_WIRE_LIMITS_H
 
 enum {
+    SFU_DATAGRAM_SIZE_MAX = 2048, /**< bytes; media keeps below 1500, larger datagrams are dropped unread */
+
     SFU_RTP_CSRCS_MAX = 15, /**< RFC 3550 section 5.1: CC has 4 bits */
     SFU_RTP_EXT_IDS =
         64, /**< ids 1..63 are negotiated; RFC 8285 section 4.3 allows 255, browsers use about 20 */
