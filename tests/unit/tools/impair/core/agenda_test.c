@@ -37,7 +37,10 @@ TEST(agenda, moving_goes_behind_those_of_the_same_instant)
     impair_agenda_set(&agenda, &items[0], (nx_time){1});
     impair_agenda_set(&agenda, &items[1], (nx_time){2});
     impair_agenda_set(&agenda, &items[0], (nx_time){2});
-    CHECK(impair_agenda_pop(&agenda, (nx_time){2}) == &items[1], "the moved one came first");
+    impair_agenda_set(&agenda, &items[1], (nx_time){2});
+    CHECK(impair_agenda_pop(&agenda, (nx_time){2}) == &items[0], "the one moved last came first");
+    impair_agenda_set(&agenda, &items[0], (nx_time){2});
+    CHECK(impair_agenda_pop(&agenda, (nx_time){2}) == &items[1], "the one set last came first");
     impair_agenda_cancel(&agenda, &items[0]);
     impair_agenda_cancel(&agenda, &items[0]);
     CHECK(!impair_agenda_is_set(&items[0]) && agenda.count == 0, "cancelled but there");

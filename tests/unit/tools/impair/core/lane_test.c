@@ -180,6 +180,29 @@ TEST(lane, a_held_packet_is_overtaken_by_just_the_gap)
     }
 }
 
+TEST(lane, a_held_packet_goes_right_behind_the_last_that_overtakes_it)
+{
+    struct impair_setting s = plain();
+    struct impair_item *items[6];
+    struct impair_parcel six[6] = {0};
+    struct impair_agenda agenda;
+    struct impair_lane lane;
+    s.gap = 3;
+    impair_agenda_init(&agenda, items, 6);
+    impair_lane_init(&lane, 1);
+    for (int64_t i = 0; i < 6; i++) {
+        struct impair_lane_fate fate;
+        s.reorder = i == 0 ? IMPAIR_DICE_CERTAIN : 0;
+        impair_lane_decide(&lane, &s, (nx_time){i}, SIZE, &fate);
+        impair_lane_schedule(&lane, &agenda, &fate, true, &six[i]);
+    }
+    const int order[] = {1, 2, 3, 0, 4, 5};
+    for (size_t i = 0; i < 6; i++) {
+        CHECK(impair_agenda_pop(&agenda, (nx_time){5}) == &six[order[i]].item, "place %zu", i);
+        CHECK(impair_lane_sent(&lane, &six[order[i]]) == (order[i] == 0), "place %zu", i);
+    }
+}
+
 TEST(lane, a_held_packet_that_nothing_follows_goes_after_the_hold)
 {
     struct impair_setting s = plain();
