@@ -33,7 +33,8 @@ enum {
     STORE_PG_READS_MAX = 64, /**< reading questions under way on one session */
     STORE_PG_WAIT_MS =
         1700, /**< how long a question waits for PostgreSQL before it is answered NX_E_UNAVAILABLE */
-    STORE_PG_TICK_MS = 100,               /**< how often that is looked after; both together stay below 2 s */
+    STORE_PG_TICK_MS = 100, /**< how often that is looked after; both together stay below 2 s */
+    STORE_PG_START_S = 30,  /**< how long a starting control waits for a server that does not answer */
     STORE_NONCE_SWEEP_MS = 10 * 60 * 1000 /**< pause between two passes over the nonces */
 };
 

@@ -1,5 +1,6 @@
 #include "control/store/postgres.h"
 
+#include "control/store/copy.h"
 #include "control/store/limits.h"
 #include "control/store/postgres_batch.h"
 #include "engine/base/assert.h"
@@ -568,11 +569,23 @@ static enum nx_err postgres_load(struct store *base, const struct store_loader *
     return err;
 }
 
+/** A SQLite file, whatever the store: one kind of backup, which any Nexus can take up again. */
 static enum nx_err postgres_backup(struct store *base, const char *path)
 {
-    (void)base;
-    (void)path;
-    return NX_E_UNSUPPORTED;
+    char url[STORE_PATH_SIZE_MAX + 16];
+    char why[STORE_WHY_SIZE] = "";
+    struct store_copy_report report;
+    if (strlen(path) >= STORE_PATH_SIZE_MAX) {
+        return NX_E_IO;
+    }
+    snprintf(url, sizeof url, "sqlite:%s", path);
+    const enum nx_err err =
+        store_copy_run(((struct postgres_store *)base)->url, url, STORE_COPY_BACKUP, &report, why);
+    if (err != NX_OK) {
+        fprintf(stderr, "store.backup_failed why=%s\n", why);
+        return NX_E_IO;
+    }
+    return NX_OK;
 }
 
 static void release(struct postgres_store *store)
@@ -600,7 +613,8 @@ static enum nx_err open_writer(struct postgres_store *store, const struct store_
 {
     const bool is_control = config->loop != NULL;
     PGconn *db = NULL;
-    enum nx_err err = store_postgres_setup_connect(&db, store->url, why);
+    enum nx_err err = is_control ? store_postgres_setup_connect_waiting(&db, store->url, why)
+                                 : store_postgres_setup_connect(&db, store->url, why);
     if (err != NX_OK) {
         return err;
     }

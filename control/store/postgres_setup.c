@@ -1,10 +1,13 @@
 #include "control/store/postgres_setup.h"
 
-#include "engine/base/assert.h"
+#include "control/store/limits.h"
+#include "engine/io/clock.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The locks are of this database: "Nexus" in ASCII, and the next number for migrations. */
 #define LOCK_OWNER     "336092984691"
@@ -107,6 +110,39 @@ enum nx_err store_postgres_setup_connect(PGconn **out, const char *url, char why
     }
     *out = db;
     return NX_OK;
+}
+
+/** Whether the server may be there in a moment: it does not answer, or it says that it is starting. */
+static bool is_starting(const char *url)
+{
+    const char *keywords[16];
+    const char *values[16];
+    store_postgres_setup_parameters(url, NULL, keywords, values);
+    const PGPing ping = PQpingParams(keywords, values, 1);
+    return ping == PQPING_NO_RESPONSE || ping == PQPING_REJECT;
+}
+
+enum nx_err store_postgres_setup_connect_waiting(PGconn **out, const char *url, char why[STORE_WHY_SIZE])
+{
+    const nx_time start = nx_clock_now();
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGINT);
+    for (uint32_t tries = 0;; tries++) {
+        const enum nx_err err = store_postgres_setup_connect(out, url, why);
+        if (err != NX_E_IO || !is_starting(url) ||
+            nx_time_since_ns(nx_clock_now(), start) > (int64_t)STORE_PG_START_S * NX_TIME_NS_PER_S) {
+            return err;
+        }
+        if (tries == 0) {
+            fprintf(stderr, "store.postgres_awaited for_s=%d why=%s\n", STORE_PG_START_S, why);
+        }
+        const struct timespec pause = {.tv_sec = tries < 4 ? 0 : 1, .tv_nsec = tries < 4 ? 250000000 : 0};
+        if (sigtimedwait(&ends, NULL, &pause) > 0) {
+            return err;
+        }
+    }
 }
 
 enum nx_err store_postgres_setup_own(PGconn *db, char why[STORE_WHY_SIZE])

@@ -2,7 +2,7 @@
  *
  * Layer:   control/store
  * Threads: the opener's
- * Limits:  STORE_PG_CONNECT_S to connect
+ * Limits:  5 s to connect, STORE_PG_START_S until a starting server must be there
  * Idiom:   A control owns the database while its writer's session holds an advisory lock: PostgreSQL gives it back however the
  *          session ends. Each opening of a control takes the next owner epoch.
  */
@@ -33,6 +33,13 @@ void store_postgres_setup_parameters(const char *url, const char *host_address, 
 
 /** Connects and waits. Returns NX_OK; NX_E_MALFORMED for a bad url or a database that is not UTF-8; NX_E_IO. */
 NX_MUST_USE enum nx_err store_postgres_setup_connect(PGconn **out, const char *url, char why[STORE_WHY_SIZE]);
+
+/**
+ * As store_postgres_setup_connect(), but a server that does not answer or is starting is tried again for STORE_PG_START_S, with a
+ * line on standard error; SIGTERM or SIGINT end the wait when they are blocked.
+ */
+NX_MUST_USE enum nx_err store_postgres_setup_connect_waiting(PGconn **out, const char *url,
+                                                             char why[STORE_WHY_SIZE]);
 
 /** Writes what went wrong on `db` as one line. Returns NX_E_IO. */
 enum nx_err store_postgres_setup_failed(PGconn *db, const char *what, char why[STORE_WHY_SIZE]);
