@@ -64,7 +64,8 @@ struct gw_guild {
     uint32_t next_number; /**< number of the next frame of this guild */
     uint32_t queue_next;  /**< next guild of the same queue, or next free slot */
     bool is_queued;
-    bool is_large; /**< members' events only for those who look */
+    bool is_large;   /**< members' events only for those who look */
+    bool has_missed; /**< control came back with messages that were never told here */
     bool is_used;
 };
 

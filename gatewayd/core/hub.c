@@ -341,6 +341,9 @@ void gw_hub_bus_up(struct gw_hub *hub, nx_time now)
 {
     hub->is_synced = true;
     gw_fanout_settle_all(&hub->fanout); /* What came before was told with the rights of then. */
+    for (uint32_t slot = 0; slot < hub->guilds.guilds_room; slot++) {
+        hub->guilds.guilds[slot].has_missed = false;
+    }
     const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
     for (uint32_t at = 0; at < end; at++) {
         struct gw_session *session = gw_session_at(&hub->sessions, at);

@@ -25,6 +25,11 @@ enum nx_err gw_hub_guild_channel_state(struct gw_hub *hub, struct nx_bytes paylo
         return NX_OK;
     }
     gw_fanout_settle(&hub->fanout, slot);
+    /* A control that died between a commit and its events: those who can fetch are told to, the others are let go. */
+    const uint32_t at = gw_guild_channel_find(&hub->guilds, slot, message.channel_id);
+    if (at != GW_GUILD_NONE && gw_guild_channel_at(&hub->guilds, at)->last_seq < message.last_seq) {
+        gw_guild_at(&hub->guilds, slot)->has_missed = true;
+    }
     if (gw_guild_channel_set(&hub->guilds, slot, message.channel_id, message.type, message.last_seq,
                              message.view) != NX_OK) {
         hub->metrics.no_memory_total++;

@@ -176,11 +176,24 @@ static void restore(struct gw_hub *hub, nx_time now, struct gw_session *session,
                                                 .status = session->status};
 }
 
+static bool has_missed(const struct gw_hub *hub, const struct gw_session *session)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < session->refs_count && !found; i++) {
+        found = gw_guild_at(&hub->guilds, session->refs[i].guild)->has_missed;
+    }
+    return found;
+}
+
 /* Control knows a session again that has lived on without it. */
-static void rejoined(struct gw_hub *hub, struct gw_session *session, struct nx_bytes guilds)
+static void rejoined(struct gw_hub *hub, nx_time now, struct gw_session *session, struct nx_bytes guilds)
 {
     session->is_rejoining = false;
     join_guilds(hub, session, guilds);
+    if ((session->capabilities & NX_BUS_CAPABILITY_RESYNC) == 0 && has_missed(hub, session)) {
+        gw_hub_end(hub, now, session, GW_CLOSE_LOST, "events were missed"); /* no gap is silent */
+        return;
+    }
     for (uint32_t i = 0; i < session->refs_count; i++) {
         gw_hub_input_subscribed(hub, session, &session->refs[i]);
     }
@@ -213,7 +226,7 @@ enum nx_err gw_hub_open_opened(struct gw_hub *hub, nx_time now, int64_t wall_ms,
         return NX_OK;
     }
     if (session->is_rejoining) {
-        rejoined(hub, session, message.guilds);
+        rejoined(hub, now, session, message.guilds);
         return NX_OK;
     }
     session->user_id = message.user_id;

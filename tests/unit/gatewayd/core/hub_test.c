@@ -842,6 +842,42 @@ TEST(hub, after_control_came_back_old_rights_show_nothing)
     close_hub(hub);
 }
 
+/* Control comes back and says that the channel stands at `last_seq`, then that the session is known again. */
+static void back_at(struct gw_hub *hub, struct gw_session *session, uint64_t last_seq)
+{
+    const uint8_t guilds[12] = {0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2};
+    const uint8_t all = 0xff;
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    gw_hub_bus_down(hub);
+    BUS(hub, synced, SYNCED, .boot = 2);
+    CHECK(gw_hub_bus_reopen(hub, &cursor, &open) && open.session == gw_session_handle(session), "told again");
+    BUS(hub, channel_state, CHANNEL_STATE, .guild_id = 7, .channel_id = 70, .last_seq = last_seq,
+        .view = nx_bytes_of(&all, 1));
+    BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(session), .user_id = 42, .sid = 420,
+        .guilds = nx_bytes_of(guilds, sizeof(guilds)));
+}
+
+TEST(hub, who_cannot_fetch_is_let_go_when_control_comes_back_with_messages_that_were_never_told)
+{
+    for (int can_fetch = 0; can_fetch < 2; can_fetch++) {
+        struct gw_hub *hub = open_hub(0);
+        struct gw_session *session = identified(hub, 1, 42, NULL);
+        session->capabilities = can_fetch ? session->capabilities : 0;
+        publish(hub, "\"t\":\"A\",\"d\":{}}"); /* the channel stands at 6 */
+        CHECK(strstr(heard(hub, session), "\"A\"") != NULL, "heard");
+        back_at(hub, session, 6);
+        CHECK(strcmp(heard(hub, session), "") == 0, "nothing was missed");
+        back_at(hub, session, 7);
+        CHECK(strcmp(heard(hub, session), can_fetch ? "" : "#4104|") == 0, "7 was never told");
+        if (can_fetch) {
+            back_at(hub, session, 7);
+            CHECK(strcmp(heard(hub, session), "") == 0, "once is enough");
+        }
+        close_hub(hub);
+    }
+}
+
 TEST(hub, a_subscription_to_a_guild_that_is_lost_meanwhile_is_answered_as_empty)
 {
     struct gw_hub *hub = open_hub(0);
