@@ -4,7 +4,8 @@
  * Threads: one
  * Limits:  CHAT_*
  * Idiom:   A client does what ours does: RESUME after every cut, IDENTIFY when told to, fetch after_seq after a gap, a
- *          NEXUS_RESYNC or a fresh READY, and send again with the same nonce until acknowledged. What must never happen is
+ *          NEXUS_RESYNC, NEXUS_UNREAD or a fresh READY, and send again with the same nonce until acknowledged. Some look at some
+ *          channels only; some things are said once and never again. What must never happen is
  *          reported through chat_fail() at the moment it is seen; the rest is checked at the end.
  */
 #ifndef TESTS_SIM_CHAT_H
@@ -25,6 +26,7 @@ enum {
     CHAT_OUT_MAX = 65536,
     CHAT_IN_MAX = 1 << 18,
     CHAT_ID_MAX = 256,
+    CHAT_CONTENT_MAX = 3000,
     CHAT_TOKEN_MAX = 512
 };
 
@@ -36,7 +38,10 @@ struct chat_message {
     uint32_t channel;
     bool is_asked; /**< on its way */
     bool is_acked;
-    bool is_rest; /**< sent over REST, not op 67 */
+    bool is_rest;           /**< sent over REST, not op 67 */
+    bool is_once;           /**< never sent again, whatever comes of it */
+    bool is_said;           /**< sent at least once */
+    uint32_t asks, answers; /**< by op 67 */
 };
 
 /** What a client knows of one channel. */
@@ -46,6 +51,7 @@ struct chat_view {
     uint64_t contiguous;                 /**< all up to here are known */
     uint64_t target;                     /**< the highest seq it has heard of */
     uint64_t live_seq;                   /**< of the last live event of this session */
+    uint64_t unread_seq;                 /**< of the last NEXUS_UNREAD of this session */
     bool is_member;
     bool must_fetch; /**< whatever target says */
 };
@@ -87,7 +93,7 @@ struct chat_client {
     struct nx_stream rest;
     bool is_rest_open;
     bool is_rest_done;
-    uint8_t rest_out[4096];
+    uint8_t rest_out[CHAT_CONTENT_MAX + 4096];
     size_t rest_out_size;
     uint8_t rest_in[CHAT_IN_MAX];
     size_t rest_in_size;
@@ -101,7 +107,8 @@ struct chat_client {
     uint32_t messages_count;
     uint32_t messages_wanted;
     nx_time send_at;
-    uint32_t resumes, identifies, resyncs, fetches, refusals, cuts;
+    bool is_picky; /**< looks at some channels only, after each READY and RESUMED */
+    uint32_t resumes, identifies, resyncs, fetches, refusals, cuts, unreads;
 };
 
 /** All of them. */
@@ -111,9 +118,11 @@ struct chat {
     uint64_t seed;
     struct nx_endpoint gateway;
     uint64_t channels[CHAT_CHANNELS_MAX];
+    uint64_t guilds[CHAT_CHANNELS_MAX];
     uint32_t channels_count;
     struct chat_client *clients;
     uint32_t clients_count;
+    bool is_long; /**< messages are so long that a shard's log of events comes round */
     bool is_verbose;
     bool has_failed;
 };

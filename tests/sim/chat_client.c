@@ -16,6 +16,7 @@ enum {
     ASK_AGAIN_MS = 4000,
     REST_MS_MAX = 15000,
     PAGE_SIZE = 100,
+    PAGE_SIZE_LONG = 40,
     AUTHOR_SHIFT = 16
 };
 
@@ -130,7 +131,7 @@ static void message_seen(struct chat_client *c, struct nx_json d, bool is_live)
          is_live);
 }
 
-static void acked(struct chat_client *c, struct nx_bytes nonce, uint64_t id, uint64_t seq)
+static struct chat_message *acked(struct chat_client *c, struct nx_bytes nonce, uint64_t id, uint64_t seq)
 {
     char text[64] = "";
     unsigned author = 0;
@@ -138,7 +139,7 @@ static void acked(struct chat_client *c, struct nx_bytes nonce, uint64_t id, uin
     memcpy(text, nonce.at, nonce.size < sizeof(text) ? nonce.size : sizeof(text) - 1);
     if (sscanf(text, "c%u-%u", &author, &number) != 2 || author != c->index || number >= c->messages_count) {
         chat_fail(c->chat, c, "is acknowledged what it did not send: %s", text);
-        return;
+        return NULL;
     }
     struct chat_message *m = &c->messages[number];
     if (m->is_acked && (m->id != id || m->seq != seq)) {
@@ -147,6 +148,15 @@ static void acked(struct chat_client *c, struct nx_bytes nonce, uint64_t id, uin
     m->is_acked = true;
     m->id = id;
     m->seq = seq;
+    return m;
+}
+
+/* Each send has one answer at most. */
+static void answered(struct chat_client *c, struct chat_message *m)
+{
+    if (++m->answers > m->asks) {
+        chat_fail(c->chat, c, "has %u answers to %u sends of one message", m->answers, m->asks);
+    }
 }
 
 static void refused(struct chat_client *c, struct nx_json d)
@@ -164,6 +174,7 @@ static void refused(struct chat_client *c, struct nx_json d)
         chat_fail(c->chat, c, "is refused %s with %" PRIu64, text, code);
     } else {
         c->messages[number].is_asked = false;
+        answered(c, &c->messages[number]);
     }
 }
 
@@ -202,7 +213,7 @@ static void say(struct chat_client *c, const char *format, ...) __attribute__((f
 
 static void say(struct chat_client *c, const char *format, ...)
 {
-    char text[2048];
+    char text[CHAT_CONTENT_MAX + 2048];
     va_list list;
     va_start(list, format);
     const int size = vsnprintf(text, sizeof(text), format, list);
@@ -211,6 +222,72 @@ static void say(struct chat_client *c, const char *format, ...)
 }
 
 /* ---- the gateway's dispatches ---- */
+
+/* Whether a picky one looks at the channel: always the same ones, for what a session looked at may be lost with it. */
+static bool looks_at(const struct chat_client *c, uint32_t channel)
+{
+    return !c->is_picky || (c->index + channel) % 2 == 0;
+}
+
+static void subscribe(struct chat_client *c)
+{
+    for (uint32_t i = 0; i < c->chat->channels_count && c->is_picky; i++) {
+        char list[32] = "";
+        if (looks_at(c, i)) {
+            snprintf(list, sizeof(list), "\"%" PRIu64 "\"", c->chat->channels[i]);
+        }
+        say(c, "{\"op\":64,\"d\":{\"guild_id\":\"%" PRIu64 "\",\"channels\":[%s]}}", c->chat->guilds[i],
+            list);
+    }
+}
+
+static struct chat_view *view_told(struct chat_client *c, uint64_t channel_id, uint64_t last_seq,
+                                   const char *what)
+{
+    const int channel = channel_of(c->chat, channel_id);
+    if (channel < 0 || !c->views[channel].is_member) {
+        chat_fail(c->chat, c, "%s for a foreign channel", what);
+        return NULL;
+    }
+    struct chat_view *view = &c->views[channel];
+    if (last_seq < view->live_seq) {
+        chat_fail(c->chat, c, "%s says %" PRIu64 " of channel %d after it heard %" PRIu64, what, last_seq,
+                  channel, view->live_seq);
+    }
+    view->target = last_seq > view->target ? last_seq : view->target;
+    return view;
+}
+
+static void unread(struct chat_client *c, struct nx_json d)
+{
+    const uint64_t id = number_of(d, "channel_id");
+    const uint64_t last_seq = number_of(d, "last_seq");
+    struct chat_view *view = view_told(c, id, last_seq, "NEXUS_UNREAD");
+    c->unreads++;
+    if (view != NULL && looks_at(c, (uint32_t)channel_of(c->chat, id))) {
+        chat_fail(c->chat, c, "NEXUS_UNREAD of a channel that it looks at");
+    }
+    /* The same again comes from the shard that it moved to. */
+    if (view != NULL && last_seq < view->unread_seq) {
+        chat_fail(c->chat, c, "NEXUS_UNREAD says %" PRIu64 " after %" PRIu64, last_seq, view->unread_seq);
+    }
+    if (view != NULL) {
+        view->unread_seq = last_seq;
+    }
+}
+
+static void subscribed(struct chat_client *c, struct nx_json d)
+{
+    struct nx_json channels;
+    struct nx_json one;
+    if (!nx_json_find(d, "channels", &channels)) {
+        return;
+    }
+    struct nx_json_walk walk = nx_json_walk(channels);
+    while (nx_json_array_next(&walk, &one)) {
+        (void)view_told(c, number_of(one, "id"), number_of(one, "last_seq"), "NEXUS_SUBSCRIBED");
+    }
+}
 
 static void session_begin(struct chat_client *c, struct nx_json d)
 {
@@ -224,18 +301,21 @@ static void session_begin(struct chat_client *c, struct nx_json d)
     for (uint32_t i = 0; i < CHAT_CHANNELS_MAX; i++) {
         c->views[i].must_fetch = c->views[i].is_member;
         c->views[i].live_seq = 0;
+        c->views[i].unread_seq = 0;
     }
     c->is_ready = true;
     c->backoff_ms = 0;
     c->identifies++;
     chat_tell(c->chat, c, "READY");
+    subscribe(c);
 }
 
 static void dispatch(struct chat_client *c, struct nx_json root, struct nx_json d)
 {
     const struct nx_bytes t = text_of(root, "t");
     const uint64_t s = number_of(root, "s");
-    if (s != c->s + 1) {
+    /* Of what is unread only the newest is sent: the numbers of the others are left out. */
+    if (s <= c->s || (s != c->s + 1 && !c->is_picky)) {
         chat_fail(c->chat, c, "dispatch %" PRIu64 " after %" PRIu64, s, c->s);
     }
     c->s = s;
@@ -246,24 +326,25 @@ static void dispatch(struct chat_client *c, struct nx_json root, struct nx_json 
         c->backoff_ms = 0;
         c->resumes++;
         chat_tell(c->chat, c, "RESUMED at %" PRIu64, s);
+        subscribe(c);
     } else if (nx_bytes_is(t, "MESSAGE_CREATE")) {
         message_seen(c, d, true);
     } else if (nx_bytes_is(t, "NEXUS_MESSAGE_ACK")) {
-        acked(c, text_of(d, "nonce"), number_of(d, "id"), number_of(d, "seq"));
+        struct chat_message *m = acked(c, text_of(d, "nonce"), number_of(d, "id"), number_of(d, "seq"));
+        if (m != NULL) {
+            answered(c, m);
+        }
+    } else if (nx_bytes_is(t, "NEXUS_SUBSCRIBED")) {
+        subscribed(c, d);
+    } else if (nx_bytes_is(t, "NEXUS_UNREAD")) {
+        unread(c, d);
     } else if (nx_bytes_is(t, "NEXUS_MESSAGE_REFUSED")) {
         refused(c, d);
     } else if (nx_bytes_is(t, "NEXUS_RESYNC")) {
-        const int channel = channel_of(c->chat, number_of(d, "channel_id"));
-        c->resyncs++;
-        if (channel < 0 || !c->views[channel].is_member) {
-            chat_fail(c->chat, c, "NEXUS_RESYNC for a foreign channel");
-            return;
-        }
-        struct chat_view *view = &c->views[channel];
         const uint64_t last_seq = number_of(d, "last_seq");
-        view->target = last_seq > view->target ? last_seq : view->target;
-        chat_tell(c->chat, c, "RESYNC channel %d to %" PRIu64 ", has %" PRIu64, channel, last_seq,
-                  view->contiguous);
+        c->resyncs++;
+        (void)view_told(c, number_of(d, "channel_id"), last_seq, "NEXUS_RESYNC");
+        chat_tell(c->chat, c, "RESYNC of %" PRIu64 " to %" PRIu64, number_of(d, "channel_id"), last_seq);
     }
 }
 
@@ -528,6 +609,11 @@ static void rest_flush(struct chat_client *c)
     }
 }
 
+static uint32_t page_size(const struct chat_client *c)
+{
+    return c->chat->is_long ? PAGE_SIZE_LONG : PAGE_SIZE;
+}
+
 static void rest_fetched(struct chat_client *c, struct nx_json root)
 {
     struct nx_json_walk walk = nx_json_walk(root);
@@ -539,7 +625,7 @@ static void rest_fetched(struct chat_client *c, struct nx_json root)
         message_seen(c, one, false);
         count++;
     }
-    view->must_fetch = count == PAGE_SIZE;
+    view->must_fetch = count == page_size(c);
     chat_tell(c->chat, c, "fetched %u of channel %u, has %" PRIu64, count, c->rest_channel, view->contiguous);
 }
 
@@ -557,7 +643,7 @@ static void rest_answered(struct chat_client *c, unsigned status, struct nx_byte
     if (c->rest_message < 0) {
         rest_fetched(c, root);
     } else {
-        acked(c, text_of(root, "content"), number_of(root, "id"), number_of(root, "seq"));
+        (void)acked(c, text_of(root, "content"), number_of(root, "id"), number_of(root, "seq"));
     }
 }
 
@@ -633,22 +719,33 @@ static const struct nx_stream_events REST = {.connected = on_rest_connected,
                                              .writable = on_rest_connected,
                                              .closed = on_rest_closed};
 
+/* What follows the words of a message that is to be long. */
+static const char *padding(const struct chat_client *c)
+{
+    static char text[CHAT_CONTENT_MAX];
+    if (text[0] == 0) {
+        memset(text, '.', sizeof(text) - 1);
+    }
+    return c->chat->is_long ? text : "";
+}
+
 static void rest_begin(struct chat_client *c, uint32_t channel, int32_t message)
 {
     const uint64_t id = c->chat->channels[channel];
-    char body[128] = "";
+    char body[CHAT_CONTENT_MAX + 256] = "";
     char line[128];
     int body_size = 0;
     if (message >= 0) {
         body_size = snprintf(body, sizeof(body),
-                             "{\"content\":\"c%u-%d\",\"nonce\":\"c%u-%d\",\"enforce_nonce\":true}", c->index,
-                             message, c->index, message);
+                             "{\"content\":\"c%u-%d%s\",\"nonce\":\"c%u-%d\",\"enforce_nonce\":true}",
+                             c->index, message, padding(c), c->index, message);
         snprintf(line, sizeof(line), "POST /api/v1/channels/%" PRIu64 "/messages", id);
         c->messages[message].is_asked = true;
+        c->messages[message].is_said = true;
     } else {
         snprintf(line, sizeof(line),
-                 "GET /api/v1/channels/%" PRIu64 "/messages?after_seq=%" PRIu64 "&limit=%d", id,
-                 c->views[channel].contiguous, PAGE_SIZE);
+                 "GET /api/v1/channels/%" PRIu64 "/messages?after_seq=%" PRIu64 "&limit=%u", id,
+                 c->views[channel].contiguous, page_size(c));
     }
     c->rest_out_size = (size_t)snprintf(
         (char *)c->rest_out, sizeof(c->rest_out),
@@ -687,7 +784,7 @@ static void rest_tick(struct chat_client *c, nx_time now)
     }
     for (uint32_t i = 0; i < c->messages_count; i++) {
         const struct chat_message *m = &c->messages[i];
-        if (m->is_rest && !m->is_acked && !m->is_asked) {
+        if (m->is_rest && !m->is_acked && !m->is_asked && !(m->is_once && m->is_said)) {
             rest_begin(c, m->channel, (int32_t)i);
             return;
         }
@@ -702,7 +799,8 @@ static void message_make(struct chat_client *c)
     while (!c->views[channel].is_member) {
         channel = (channel + 1) % c->chat->channels_count;
     }
-    c->messages[c->messages_count++] = (struct chat_message){.channel = channel, .is_rest = draw(c, 5) == 0};
+    c->messages[c->messages_count++] =
+        (struct chat_message){.channel = channel, .is_rest = draw(c, 5) == 0, .is_once = draw(c, 6) == 0};
 }
 
 static void on_tick(void *context)
@@ -718,13 +816,15 @@ static void on_tick(void *context)
         struct chat_message *m = &c->messages[i];
         const bool is_lost =
             m->is_asked && nx_time_since_ns(now, m->asked_at) > (int64_t)ASK_AGAIN_MS * NX_TIME_NS_PER_MS;
-        if (!m->is_rest && !m->is_acked && (!m->is_asked || is_lost)) {
+        if (!m->is_rest && !m->is_acked && (!m->is_asked || is_lost) && !(m->is_once && m->is_said)) {
             m->is_asked = true;
+            m->is_said = true;
+            m->asks++;
             m->asked_at = now;
             say(c,
                 "{\"op\":67,\"d\":{\"channel_id\":\"%" PRIu64
-                "\",\"content\":\"c%u-%u\",\"nonce\":\"c%u-%u\"}}",
-                c->chat->channels[m->channel], c->index, i, c->index, i);
+                "\",\"content\":\"c%u-%u%s\",\"nonce\":\"c%u-%u\"}}",
+                c->chat->channels[m->channel], c->index, i, padding(c), c->index, i);
         }
     }
     rest_tick(c, now);
@@ -768,7 +868,8 @@ bool chat_client_is_content(const struct chat_client *c)
         is_content = is_content && !must_fetch(&c->views[i]);
     }
     for (uint32_t i = 0; i < c->messages_count; i++) {
-        is_content = is_content && c->messages[i].is_acked;
+        const struct chat_message *m = &c->messages[i];
+        is_content = is_content && (m->is_acked || (m->is_once && m->is_said));
     }
     return is_content;
 }

@@ -1,5 +1,6 @@
 #include "tests/sim/disk.h"
 
+#include "control/core/limits.h"
 #include "control/store/backend.h"
 #include "control/store/limits.h"
 #include "engine/base/assert.h"
@@ -8,12 +9,25 @@
 #include "engine/sim/host.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { BELATED_MAX = 256, BELATED_MS_MAX = 1500 };
+
+/* A message that is written a while after it was said not to be. */
+struct belated {
+    struct ctl_question question;
+    nx_time due;
+    uint8_t *bytes; /* owned: its content and nonce */
+};
 
 static struct {
     struct store *inner;
     struct nx_prng prng;
     struct disk_faults faults;
     struct disk_counts counts;
+    nx_time down_until;
+    struct belated belated[BELATED_MAX]; /* oldest first */
+    uint32_t belated_count;
 } disk;
 
 /* What control has open: gone with it. */
@@ -23,9 +37,10 @@ struct proxy {
     struct nx_list committed; /* not answered */
     struct nx_timer commit;
     struct nx_timer answer;
+    struct nx_timer belated;
 };
 
-enum fault { FAULT_NONE, FAULT_LOST, FAULT_AMBIGUOUS };
+enum fault { FAULT_NONE, FAULT_LOST, FAULT_AMBIGUOUS, FAULT_BELATED, FAULT_DOWN };
 
 enum nx_err __real_store_open(struct store **out, const struct store_config *config,
                               char why[STORE_WHY_SIZE]);
@@ -47,13 +62,81 @@ static enum fault fault_draw(void)
         disk.counts.ambiguous++;
         return FAULT_AMBIGUOUS;
     }
+    if (happens(disk.faults.belated_one_in)) {
+        return FAULT_BELATED;
+    }
     return FAULT_NONE;
 }
 
-static void commit_one(struct store_request *request, enum fault fault)
+/* Writes what is due at `now`; all of it, when NULL. Whoever opens the database finds nothing on its way any more. */
+static void belated_write(const nx_time *now)
+{
+    uint32_t kept = 0;
+    struct nx_host *before = nx_host_enter(NULL);
+    for (uint32_t i = 0; i < disk.belated_count; i++) {
+        struct belated *one = &disk.belated[i];
+        if (now != NULL && nx_time_before(*now, one->due)) {
+            disk.belated[kept++] = *one;
+            continue;
+        }
+        struct nx_arena arena;
+        static uint8_t memory[CTL_CONTENT_MAX * 4 + 4096];
+        nx_arena_init(&arena, memory, sizeof(memory));
+        struct store_request request = {.question = one->question, .arena = &arena};
+        (void)!store_ask_now(disk.inner, &request);
+        free(one->bytes);
+    }
+    disk.belated_count = kept;
+    (void)nx_host_enter(before);
+}
+
+/* Returns whether the question will be answered so late; only messages are. */
+static bool belated_put(const struct ctl_question *question, nx_time now)
+{
+    if (question->kind != CTL_ASK_MESSAGE_CREATE || disk.belated_count == BELATED_MAX) {
+        return false;
+    }
+    const struct nx_bytes content = question->message_create.content;
+    const struct nx_bytes nonce = question->message_create.nonce;
+    struct nx_host *before = nx_host_enter(NULL);
+    struct belated *one = &disk.belated[disk.belated_count++];
+    *one = (struct belated){.question = *question,
+                            .due = nx_time_add_ms(now, (int64_t)nx_prng_below(&disk.prng, BELATED_MS_MAX)),
+                            .bytes = malloc(content.size + nonce.size + 1)};
+    memcpy(one->bytes, content.at, content.size);
+    if (nonce.size != 0) {
+        memcpy(one->bytes + content.size, nonce.at, nonce.size);
+    }
+    one->question.message_create.content = nx_bytes_of(one->bytes, content.size);
+    one->question.message_create.nonce = nx_bytes_of(one->bytes + content.size, nonce.size);
+    (void)nx_host_enter(before);
+    disk.counts.belated++;
+    return true;
+}
+
+static void on_belated(void *context)
+{
+    struct proxy *proxy = context;
+    const nx_time now = nx_loop_now(proxy->base.loop);
+    belated_write(&now);
+    if (disk.belated_count != 0) {
+        nx_timer_set_ms(proxy->base.loop, &proxy->belated, 50);
+    }
+}
+
+static void commit_one(struct proxy *proxy, struct store_request *request, enum fault fault)
 {
     const bool is_read = ctl_question_is_read(request->question.kind);
-    if (is_read || fault != FAULT_LOST) {
+    const bool is_belated =
+        fault == FAULT_BELATED && belated_put(&request->question, nx_loop_now(proxy->base.loop));
+    if (is_belated && !nx_timer_is_set(&proxy->belated)) {
+        nx_timer_set_ms(proxy->base.loop, &proxy->belated, 50);
+    }
+    if (fault == FAULT_DOWN) {
+        request->answer = (struct ctl_answer){.verdict = NX_E_UNAVAILABLE};
+        return;
+    }
+    if (!is_belated && (is_read || fault != FAULT_LOST)) {
         struct nx_host *before = nx_host_enter(NULL);
         (void)!store_ask_now(disk.inner, request);
         (void)nx_host_enter(before);
@@ -73,10 +156,11 @@ static void on_commit(void *context)
         has_writes =
             has_writes || !ctl_question_is_read(NX_LIST_ITEM(one, struct store_request, link)->question.kind);
     }
-    const enum fault fault = has_writes ? fault_draw() : FAULT_NONE;
+    enum fault fault = has_writes ? fault_draw() : FAULT_NONE;
+    fault = disk_is_down(nx_loop_now(proxy->base.loop)) ? FAULT_DOWN : fault;
     disk.counts.commits += has_writes;
     while ((link = nx_list_pop_front(&proxy->waiting)) != NULL) {
-        commit_one(NX_LIST_ITEM(link, struct store_request, link), fault);
+        commit_one(proxy, NX_LIST_ITEM(link, struct store_request, link), fault);
         nx_list_push_back(&proxy->committed, link);
     }
     nx_timer_set_ms(proxy->base.loop, &proxy->answer, (int64_t)nx_prng_below(&disk.prng, 3));
@@ -146,6 +230,7 @@ static void proxy_close(struct store *base)
     }
     nx_timer_cancel(base->loop, &proxy->commit);
     nx_timer_cancel(base->loop, &proxy->answer);
+    nx_timer_cancel(base->loop, &proxy->belated);
     free(proxy);
 }
 
@@ -158,7 +243,11 @@ static const struct store_backend BACKEND = {.scheme = "memory:",
 
 enum nx_err __wrap_store_open(struct store **out, const struct store_config *config, char why[STORE_WHY_SIZE])
 {
-    (void)why;
+    belated_write(NULL);
+    if (config->loop != NULL && disk_is_down(nx_loop_now(config->loop))) {
+        strcpy(why, "the database is down");
+        return NX_E_IO;
+    }
     struct proxy *proxy = calloc(1, sizeof(*proxy));
     if (proxy == NULL) {
         return NX_E_NO_MEMORY;
@@ -168,6 +257,7 @@ enum nx_err __wrap_store_open(struct store **out, const struct store_config *con
     nx_list_init(&proxy->committed);
     nx_timer_init(&proxy->commit, on_commit, proxy);
     nx_timer_init(&proxy->answer, on_answer, proxy);
+    nx_timer_init(&proxy->belated, on_belated, proxy);
     *out = &proxy->base;
     return NX_OK;
 }
@@ -179,12 +269,14 @@ void disk_open(uint64_t seed)
     nx_prng_init(&disk.prng, seed);
     disk.faults = (struct disk_faults){0};
     disk.counts = (struct disk_counts){0};
+    disk.down_until = (nx_time){0};
     const enum nx_err err = __real_store_open(&disk.inner, &config, why);
     NX_ASSERT(err == NX_OK);
 }
 
 void disk_close(void)
 {
+    belated_write(NULL);
     store_close(disk.inner);
     disk.inner = NULL;
 }
@@ -192,6 +284,16 @@ void disk_close(void)
 void disk_faults_set(const struct disk_faults *faults)
 {
     disk.faults = *faults;
+}
+
+void disk_down(nx_time until)
+{
+    disk.down_until = until;
+}
+
+bool disk_is_down(nx_time now)
+{
+    return nx_time_before(now, disk.down_until);
 }
 
 struct disk_counts disk_counts(void)

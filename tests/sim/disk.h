@@ -17,13 +17,14 @@
 struct disk_faults {
     uint32_t lost_one_in;      /**< nothing is written, and said so */
     uint32_t ambiguous_one_in; /**< all is written, and said not to be */
+    uint32_t belated_one_in;   /**< messages are said not to be written, and are a second later */
     uint32_t late_one_in;
     uint32_t late_ms_max;
 };
 
 /** What happened. */
 struct disk_counts {
-    uint64_t commits, lost, ambiguous, late, crashed;
+    uint64_t commits, lost, ambiguous, belated, late, crashed;
 };
 
 /** Makes an empty database; its faults come from `seed`. */
@@ -34,6 +35,12 @@ void disk_close(void);
 
 /** Sets what goes wrong from now on. */
 void disk_faults_set(const struct disk_faults *faults);
+
+/** Lets nothing be asked or opened until `until`. */
+void disk_down(nx_time until);
+
+/** Returns whether it is so at `now`. */
+bool disk_is_down(nx_time now);
 
 /** Returns the counts since disk_open(). */
 struct disk_counts disk_counts(void);
