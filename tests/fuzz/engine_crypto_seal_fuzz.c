@@ -60,6 +60,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     check(nx_writer_bytes(&w), true);
+    uint8_t small[NX_SEAL_TEXT_SIZE - 1];
+    struct nx_writer none = nx_writer_init(small, sizeof(small));
+    struct nx_token_ring empty = {0};
+    if (nx_seal_sign(ring(), &seal, &none) != NX_E_FULL || none.size != 0 ||
+        nx_seal_sign(&empty, &seal, &none) != NX_E_AUTH) {
+        abort();
+    }
     const uint8_t change = (uint8_t)(words[5] >> 8);
     text[words[5] % sizeof(text)] ^= change;
     struct nx_seal changed;

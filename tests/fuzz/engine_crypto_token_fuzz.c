@@ -1,6 +1,7 @@
 /* Goal: no bytes hurt verify, and it accepts exactly what sign writes.
  * Method: the first byte chooses. Even: the rest is a token as it comes. Odd: the rest up to a zero is a header, what follows a
- * payload; both are signed with the ring's own key, so that the scanner behind the signature is reached. */
+ * payload; both are signed with the ring's own key, so that the scanner behind the signature is reached. Each input also fills and
+ * empties a second ring: a token is good as long as its key is there, and no longer. */
 #include "engine/base/text.h"
 #include "engine/crypto/token.h"
 
@@ -37,6 +38,66 @@ static void check(struct nx_bytes token)
     }
 }
 
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+/* Bytes choose a key to add, to sign with or to drop; what was signed last is asked for after each. */
+static void check_ring(const uint8_t *bytes, size_t size)
+{
+    static struct nx_token_ring other;
+    uint8_t text[NX_TOKEN_MINTED_MAX];
+    struct nx_writer w = nx_writer_init(text, sizeof(text));
+    uint32_t signer = 0;
+    nx_token_ring_init(&other);
+    for (size_t i = 0; i < size && i < 24; i++) {
+        struct nx_token_key one = {.kid = bytes[i] % 16, .secret = {(uint8_t)(bytes[i] % 16)}};
+        one.secret[1] = bytes[i] >> 4 == 15; /* another secret for a kid that is taken */
+        const bool has = nx_token_ring_find(&other, one.kid) != NULL;
+        const uint32_t count = other.keys_count;
+        enum nx_err err;
+        switch (bytes[i] >> 4 & 3) {
+        case 0:
+        case 3:
+            err = nx_token_ring_add(&other, &one);
+            require(err == NX_OK || (has && err == NX_E_AUTH) ||
+                    (count == NX_TOKEN_KEYS_MAX && err == NX_E_FULL));
+            break;
+        case 1:
+            require((nx_token_ring_use(&other, one.kid) == NX_OK) == has);
+            if (has) {
+                const struct nx_token_claims claims = {.user_id = 7, .issued_s = 5, .expires_s = UINT32_MAX};
+                w = nx_writer_init(text, sizeof(text));
+                require(nx_token_sign(&other, &claims, &w) == NX_OK);
+                signer = one.kid;
+            }
+            break;
+        default:
+            nx_token_ring_drop(&other, one.kid);
+            require(other.keys_count == count - has && nx_token_ring_find(&other, one.kid) == NULL);
+            if (has && one.kid == signer) {
+                w.size = 0; /* added again it may have another secret */
+            }
+            break;
+        }
+        struct nx_token_claims claims;
+        require(w.size == 0 || nx_token_verify(&other, nx_writer_bytes(&w), 6, &claims) == NX_OK);
+    }
+    while (other.keys_count != 0) {
+        nx_token_ring_drop(&other, other.keys[0].kid);
+    }
+    const struct nx_token_claims claims = {.user_id = 7, .issued_s = 5, .expires_s = UINT32_MAX};
+    struct nx_token_claims found;
+    require(w.size == 0 || nx_token_verify(&other, nx_writer_bytes(&w), 6, &found) == NX_E_AUTH);
+    w = nx_writer_init(text, sizeof(text));
+    require(nx_token_sign(&other, &claims, &w) == NX_E_AUTH && w.size == 0);
+    w = nx_writer_init(text, 20);
+    require(nx_token_sign(ring(), &claims, &w) == NX_E_FULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -45,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const struct nx_bytes rest = nx_bytes_of(data + 1, size - 1);
+    check_ring(rest.at, rest.size);
     if (data[0] % 2 == 0) {
         check(rest);
         return 0;

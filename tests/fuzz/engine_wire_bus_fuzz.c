@@ -95,8 +95,59 @@ static void try_frame(const struct nx_bus_frame *frame)
 #define NX_BUS_END(name)
 #include "engine/wire/bus_msg.def"
 #undef NX_BUS
+#undef NX_BUS_U8
+#undef NX_BUS_U16
+#undef NX_BUS_U32
+#undef NX_BUS_U64
+#undef NX_BUS_BYTES
+#undef NX_BUS_END
     default:
         break;
+    }
+}
+
+/* Every number of the table has its name and link; every other one is unknown and travels like the rest. */
+static void check_name(uint16_t number)
+{
+    const char *name = "unknown";
+    enum nx_bus_link wanted = NX_BUS_LINK_RT;
+    switch (number) {
+#define NX_BUS(NAME, lower, value, link, text)                                                               \
+    case value:                                                                                              \
+        name = #NAME;                                                                                        \
+        wanted = NX_BUS_LINK_##link;                                                                         \
+        break;
+#define NX_BUS_U8(name, field)
+#define NX_BUS_U16(name, field)
+#define NX_BUS_U32(name, field)
+#define NX_BUS_U64(name, field)
+#define NX_BUS_BYTES(name, field)
+#define NX_BUS_END(name)
+#include "engine/wire/bus_msg.def"
+#undef NX_BUS
+#undef NX_BUS_U8
+#undef NX_BUS_U16
+#undef NX_BUS_U32
+#undef NX_BUS_U64
+#undef NX_BUS_BYTES
+#undef NX_BUS_END
+    default:
+        break;
+    }
+    if (strcmp(nx_bus_msg_name(number), name) != 0 || nx_bus_msg_link(number) != wanted) {
+        abort();
+    }
+}
+
+/* A frame larger than the largest fails its writer and leaves nothing. */
+static void check_too_large(void)
+{
+    static uint8_t buffer[64];
+    struct nx_writer w = nx_writer_init(buffer, sizeof(buffer));
+    const struct nx_bus_rest_body body = {.body = nx_bytes_of(buffer, NX_BUS_FRAME_MAX)};
+    nx_bus_rest_body_put(&w, &body);
+    if (nx_writer_ok(&w) || w.size != 0) {
+        abort();
     }
 }
 
@@ -105,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size < 2) {
         return 0;
     }
+    check_name(bytes[1]);
+    check_too_large();
     struct nx_bytes left = nx_bytes_of(bytes + 1, size - 1);
     struct nx_bus_frame frame;
     if (bytes[0] % 2 != 0) {

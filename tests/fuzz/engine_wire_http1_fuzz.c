@@ -65,8 +65,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     size -= 2;
     const struct nx_bytes all = nx_bytes_of(bytes, size);
     const enum nx_err verdict = nx_http1_request_parse(all, 0, &whole);
+    require(nx_http1_status_of(verdict) >= (verdict == NX_OK ? 200 : 400) &&
+            nx_http1_status_of(verdict) < 506);
     if (verdict == NX_OK) {
         check_request(&whole, bytes, size);
+        const char *method = nx_http1_method_text(whole.method);
+        const size_t start = bytes[0] == '\r' ? 2 : 0;
+        require(memcmp(bytes + start, method, strlen(method)) == 0 && bytes[start + strlen(method)] == ' ');
     }
     const size_t first = size != 0 ? choice % (size + 1) : 0;
     const size_t second = first + (size - first) / 2;

@@ -91,20 +91,30 @@ static void check_fields(struct nx_json root)
         uint64_t id;
         int64_t number;
         struct nx_json list;
+        struct nx_json object;
+        uint64_t count;
+        bool flag;
     } target = {0};
     static const struct nx_json_field fields[] = {
         {"a", NX_JSON_FIELD_TEXT, NX_JSON_FIELD_REQUIRED, 1, 10, offsetof(struct target, text)},
         {"b", NX_JSON_FIELD_ID, NX_JSON_FIELD_NULLABLE, 0, 0, offsetof(struct target, id)},
         {"c", NX_JSON_FIELD_I64, 0, -5, 5, offsetof(struct target, number)},
         {"d", NX_JSON_FIELD_ARRAY, 0, 0, 3, offsetof(struct target, list)},
+        {"e", NX_JSON_FIELD_OBJECT, 0, 0, 0, offsetof(struct target, object)},
+        {"f", NX_JSON_FIELD_BOOL, 0, 0, 0, offsetof(struct target, flag)},
+        {"h", NX_JSON_FIELD_U64, 0, 2, 9, offsetof(struct target, count)},
     };
+    enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
     uint8_t room[TEXT_MAX];
     struct nx_writer scratch = nx_writer_init(room, sizeof(room));
     struct nx_json_present present;
     struct nx_json_faults faults = {0};
-    require(nx_json_fields_read(root, fields, 4, &scratch, &target, &present, &faults) == NX_OK);
+    require(nx_json_fields_read(root, fields, FIELDS, &scratch, &target, &present, &faults) == NX_OK);
     require((present.values & present.nulls) == 0 && target.number >= -5 && target.number <= 5);
     require((present.values & 1) != 0 || faults.count != 0);
+    require((present.values & 16) == 0 || target.object.kind == NX_JSON_OBJECT);
+    require((present.values & 64) == 0 || (target.count >= 2 && target.count <= 9));
+    require(present.values >> FIELDS == 0 && present.nulls >> FIELDS == 0);
 }
 
 /* Walks both readers' values side by side. */

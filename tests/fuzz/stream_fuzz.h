@@ -61,7 +61,7 @@ static void fake_slice(void)
 /* Runs every task that is awake, and takes what they commit, until all is quiet; a blocked stream becomes writable. */
 static void fake_settle(void)
 {
-    for (int turns = 0; turns < 4096; turns++) {
+    for (int turns = 0; turns < 1 << 18; turns++) {
         bool was_busy = fake.committed != 0;
         fake_slice();
         for (size_t i = 0; i < FAKE_TASKS_MAX; i++) {
