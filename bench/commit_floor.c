@@ -10,12 +10,12 @@
 #include "engine/base/id.h"
 #include "engine/io/clock.h"
 
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 #include <unistd.h>
 
 enum { USER = 1000, GUILD = 2000, CHANNEL_FIRST = 10000, COMMITS_MAX = 1 << 20, POLL_US = 1000 };
@@ -52,7 +52,7 @@ static int on_commit(void *context, sqlite3 *on, const char *name, int now)
 }
 
 /** Writes the log back beside the commits, as often as the store does. */
-static void *checkpoint(void *context)
+static int checkpoint(void *context)
 {
     (void)context;
     sqlite3 *own = NULL;
@@ -69,7 +69,7 @@ static void *checkpoint(void *context)
         usleep(POLL_US);
     }
     sqlite3_close(own);
-    return NULL;
+    return 0;
 }
 
 /** The schema is the store's own. */
@@ -174,8 +174,8 @@ int main(int argc, char **argv)
                                  prepared("INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?, ?)")};
     struct nx_id_mint mint;
     nx_id_init(&mint, 1, 0);
-    pthread_t checkpointer;
-    must(pthread_create(&checkpointer, NULL, checkpoint, NULL) == 0, "thread");
+    thrd_t checkpointer;
+    must(thrd_create(&checkpointer, checkpoint, NULL) == thrd_success, "thread");
     uint64_t number = 0;
     uint32_t commits = 0;
     const nx_time start = nx_clock_now();
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     }
     const double elapsed_s = (double)nx_time_since_ns(nx_clock_now(), start) / NX_TIME_NS_PER_S;
     is_over = true;
-    pthread_join(checkpointer, NULL);
+    thrd_join(checkpointer, NULL);
     qsort(commit_us, commits, sizeof *commit_us, ascending);
     printf("{\"rows_per_commit\":%u,\"channels\":%u,\"per_s\":%.0f,\"commits_per_s\":%.0f,\"commit_p50_ms\":%"
            ".2f,"
