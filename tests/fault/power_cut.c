@@ -62,7 +62,7 @@ struct ledger {
     bool is_edited_there;                 /* the message that is edited has its id */
     uint64_t edited_id;
     struct disk_counts counts; /* of the generation */
-    uint64_t commits;
+    _Atomic uint64_t commits;
     char why[512];
 };
 
@@ -145,7 +145,6 @@ static void child_must(bool condition, const char *why)
 static void on_cut(void)
 {
     ledger->counts = disk_counts();
-    ledger->commits = store != NULL ? store_stats(store).commits : 0;
     _exit(EXIT_CUT);
 }
 
@@ -187,6 +186,7 @@ static void asker_answered(struct store_request *request)
     ledger->said[asker->number][asker->count].seq = answer->message.seq;
     ledger->said[asker->number][asker->count].id = answer->message.id;
     ledger->answers++;
+    ledger->commits = store_stats(store).commits;
     if (asker->number == 0 && asker->count == 0 && !ledger->is_edited_there) {
         ledger->edited_id = answer->message.id;
         ledger->is_edited_there = true;
@@ -650,6 +650,7 @@ static struct plan plan_draw(uint64_t seed, uint32_t generation, const char *aft
 static bool generation_run(const char *folder)
 {
     ledger->why[0] = '\0';
+    ledger->commits = 0;
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
