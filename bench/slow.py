@@ -4,7 +4,7 @@
 usage: bench/slow.py [--build build/release] [--rounds N] [--quick] [--cases LIST] [--json FILE]
 
 Rounds are interleaved: each round runs every case with and without deaf clients, in an order that changes from round to
-round, on a server of its own. The ratio of a round is the others' p99 with deaf clients to that without; the bar is on the
+round, on one server per case. The ratio of a round is the others' p99 with deaf clients to that without; the bar is on the
 median of the rounds. Whoever is deaf reads up to its READY and then nothing until the measuring is over.
 
 cases    channel  1,000 durable messages a second in a channel of 200 people, 100 of them deaf; 9,800 more sessions are
@@ -33,7 +33,7 @@ def parse():
     p.add_argument("--quick", action="store_true", help="one round of 1,000 sessions: does it run, not what does it cost")
     p.add_argument("--cases", default=",".join(CASES))
     p.add_argument("--sessions", type=int, default=None, help="[10000, with --quick 1000]")
-    p.add_argument("--duration", type=int, default=15, help="measured seconds")
+    p.add_argument("--duration", type=int, default=12, help="measured seconds")
     p.add_argument("--json", default=None, help="every result, as JSON")
     a = p.parse_args()
     a.rounds = a.rounds or (1 if a.quick else 5)
@@ -48,7 +48,7 @@ def parse():
 ARGUMENTS = parse()
 sys.argv = [sys.argv[0], ARGUMENTS.executable]
 import slow  # noqa: E402  the deaf clients of the test, and how they come back
-from nexus import Server  # noqa: E402
+from nexus import Server, sockets_of  # noqa: E402
 
 CPUS = sorted(os.sched_getaffinity(0))
 
@@ -58,54 +58,63 @@ def write_seed(path, users):
         f.writelines(json.dumps(user) + "\n" for user in users)
 
 
-def one(case, is_deaf):
-    """One server, one load; returns what the others saw and what became of the deaf."""
-    a, want = ARGUMENTS, CASES[case]
-    guilds = max(1, want["guilds"] * a.sessions // 10000)
-    server = Server(shards=1)
-    try:
-        for role, pid in server.children().items():
+class Place:
+    """The server of one case, its people, and who of them is deaf when it is their turn."""
+
+    def __init__(self, case):
+        a, self.case, self.want = ARGUMENTS, case, CASES[case]
+        self.server = Server(shards=1)
+        for role, pid in self.server.children().items():
             os.sched_setaffinity(pid, {CPUS[0] if role == "gatewayd" else CPUS[-1]})
-        path, users = slow.seeded(server, a.sessions, guilds)
+        self.seed, users = slow.seeded(self.server, a.sessions, max(1, self.want["guilds"] * a.sessions // 10000))
         place = users[0]["guild_id"]
-        deaf = [user for user in users if user["guild_id"] == place][1::2][:a.sessions // 100]
-        others = [user for user in users if user["user_id"] not in {one["user_id"] for one in deaf}]
-        write_seed(path, others)
-        out = os.path.join(server.data, "load.json")
-        command = [a.executable, "load", "ws", "--url", f"ws://127.0.0.1:{server.port}", "--seed", path, "--sessions", str(len(others)), "--channels", "1", "--publishers", "8", "--rate", str(want["rate"]),
-                   "--size", str(want["size"]), "--warmup", "3", "--duration", str(a.duration), "--json", out]
+        self.deaf = [user for user in users if user["guild_id"] == place][1::2][:a.sessions // 100]
+        names = {user["user_id"] for user in self.deaf}
+        self.others = [user for user in users if user["user_id"] not in names]
+        write_seed(self.seed, self.others)
+
+    def run(self, is_deaf):
+        """One load; returns what the others saw and what became of the deaf."""
+        a, out = ARGUMENTS, os.path.join(self.server.data, "load.json")
+        command = [a.executable, "load", "ws", "--url", f"ws://127.0.0.1:{self.server.port}", "--seed", self.seed, "--sessions", str(len(self.others)), "--channels", "1", "--publishers", "8", "--rate",
+                   str(self.want["rate"]), "--size", str(self.want["size"]), "--warmup", "3", "--duration", str(a.duration), "--json", out]
+        before = slow.stats(self.server)
         load = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {CPUS[-1]}))
-        stalled = [slow.Deaf(server, user) for user in deaf] if is_deaf else []
+        stalled = [slow.Deaf(self.server, user) for user in self.deaf] if is_deaf else []
         for line in load.stderr:
             if line.startswith("warming"):
                 break
         threading.Thread(target=load.stderr.read, daemon=True).start()
-        start, gone_at = time.monotonic(), None
+        start, found_at = time.monotonic(), None
         while load.poll() is None:
             time.sleep(0.2)
-            if is_deaf and gone_at is None and slow.stats(server)["slow_total"] >= len(deaf):
-                gone_at = time.monotonic() - start
+            if is_deaf and found_at is None and slow.stats(self.server)["slow_total"] - before["slow_total"] >= len(self.deaf):
+                found_at = time.monotonic() - start
         with open(out) as f:
             result = json.load(f)
-        answers, codes = [], []
-        if case == "channel":
-            for one_deaf in stalled:
-                one_deaf.read_on()
-                codes.append(one_deaf.code)
-            for one_deaf in stalled[:10]:
-                answer, session = slow.comes_back(server, one_deaf.user, one_deaf.session_id, one_deaf.seq)
+        held = len(set(sockets_of(self.server.port)) & {one.port for one in stalled})
+        codes, answers = [], []
+        if self.case == "channel":
+            readers = [threading.Thread(target=one.read_on) for one in stalled]
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
+            codes = [one.code for one in stalled]
+            for one in stalled[:10]:
+                answer, session = slow.comes_back(self.server, one.user, one.session_id, one.seq)
                 answers.append(answer)
                 session.close()
-        return {"case": case, "deaf": len(stalled), "p50_ms": result["latency_ms"]["p50"], "p99_ms": result["latency_ms"]["p99"], "deliveries": result["deliveries"], "lost": result["lost"],
-                "duplicates": result["duplicates"], "cut": result["cut"], "found_slow_s": gone_at, "codes": {str(code): codes.count(code) for code in set(codes)}, "back": {x: answers.count(x) for x in set(answers)},
-                "sends_blocked": slow.stats(server)["sends_blocked_total"]}
-    finally:
-        server.stop()
+        for one in stalled:
+            one.ws.close()
+        return {"case": self.case, "deaf": len(stalled), "p50_ms": result["latency_ms"]["p50"], "p99_ms": result["latency_ms"]["p99"], "deliveries": result["deliveries"], "lost": result["lost"],
+                "duplicates": result["duplicates"], "cut": result["cut"], "found_slow_s": found_at, "still_held": held if self.case == "channel" else 0, "codes": {str(code): codes.count(code) for code in set(codes)},
+                "back": {x: answers.count(x) for x in set(answers)}, "sends_blocked": slow.stats(self.server)["sends_blocked_total"]}
 
 
 def faults(run):
     """What is wrong with one run, in words."""
-    found = [f"{name} {run[name]}" for name in ("lost", "duplicates", "cut", "sends_blocked") if run[name]]
+    found = [f"{name} {run[name]}" for name in ("lost", "duplicates", "cut", "sends_blocked", "still_held") if run[name]]
     if run["case"] == "channel" and run["deaf"]:
         if run["found_slow_s"] is None or run["found_slow_s"] > CLOSED_S:
             found.append(f"the deaf were found after {run['found_slow_s']} s")
@@ -120,10 +129,11 @@ def faults(run):
 def main():
     runs, bad = [], []
     cases = ARGUMENTS.cases.split(",")
+    places = {case: Place(case) for case in cases}
     for number in range(ARGUMENTS.rounds):
         for case in cases if number % 2 == 0 else cases[::-1]:
             for is_deaf in (False, True) if number % 2 == 0 else (True, False):
-                run = one(case, is_deaf)
+                run = places[case].run(is_deaf)
                 runs.append({"round": number, **run})
                 bad += [f"round {number}, {case}, {run['deaf']} deaf: {fault}" for fault in faults(run)]
                 print(f"round {number} {case:8} {run['deaf']:4} deaf: p50 {run['p50_ms']} p99 {run['p99_ms']} ms, {run['deliveries']} deliveries" +
