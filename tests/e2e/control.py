@@ -47,6 +47,24 @@ def answers_large_pages_to_many_at_once():
     b.close()
 
 
+def answers_the_largest_page_of_bans():
+    guild, _ = home(ann, "Strict")
+    seeds = os.path.join(server.data, "banned")
+    server.run_admin("seed", "--users", "1000", "--guilds", "1", "--out", seeds)
+    with open(seeds) as f:
+        ids = [json.loads(line)["user_id"] for line in f]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+    for one in ids:
+        connection.request("PUT", f"/api/v1/guilds/{guild}/bans/{one}", headers={"Authorization": f"Bearer {ann.token}", "X-Audit-Log-Reason": "%F0%9F%98%80" * 512})
+        response = connection.getresponse()
+        assert response.status == 204, (response.status, response.read())
+        response.read()
+    connection.close()
+    bans = ann.api("GET", f"/guilds/{guild}/bans")
+    assert len(bans) == 1000 and all(ban["reason"] == SMILE * 512 for ban in bans), len(bans)
+    ann.api("DELETE", f"/guilds/{guild}")
+
+
 def tells_a_guild_that_is_too_large_as_unavailable():
     guild, _ = home(bob, "Large")
     for i in range(235):
@@ -294,7 +312,7 @@ def writes_a_backup_where_the_caller_is():
 
 
 if __name__ == "__main__":
-    run([answers_as_the_description_says, answers_large_pages_to_many_at_once, tells_a_guild_that_is_too_large_as_unavailable,
+    run([answers_as_the_description_says, answers_large_pages_to_many_at_once, answers_the_largest_page_of_bans, tells_a_guild_that_is_too_large_as_unavailable,
          carries_out_a_command_whose_caller_is_gone,
          refuses_a_second_server_in_its_place, leaves_no_child_behind_when_killed, speaks_clearly_on_the_command_line, writes_a_backup_where_the_caller_is,
          lets_in_who_has_logged_in_again, starts_although_a_guild_has_more_than_it_may])

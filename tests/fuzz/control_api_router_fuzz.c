@@ -8,7 +8,7 @@
 #include "control/api/router.h"
 #include "tests/fuzz/control_fuzz.h"
 
-enum { ARENA = API_ARENA_SIZE + (1 << 20), REPEATS = 40 /* more than a second's quota */ };
+enum { ARENA = API_ARENA_SIZE + API_ROWS_SIZE, REPEATS = 40 /* more than a second's quota */ };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,7 +28,8 @@ static void check_response(const struct api_request *r, bool has_token)
     const struct nx_bytes headers = nx_writer_bytes(&r->response.headers);
     fz_check(r->response.status >= 200 && r->response.status < 600, "status");
     fz_check(body.size == 0 || nx_json_open(body, &root) == NX_OK, "body is JSON");
-    fz_check((r->response.status == 204) == (body.size == 0), "only 204 is empty");
+    fz_check((r->response.status == 204 || r->response.status == 304) == (body.size == 0),
+             "only 204 and 304 are empty");
     fz_check(headers.size == 0 ||
                  (headers.size >= 2 && memcmp(headers.at + headers.size - 2, "\r\n", 2) == 0),
              "header lines");
@@ -51,6 +52,9 @@ static void request(const uint8_t *data, struct nx_bytes target, struct nx_bytes
     r.headers.accept = nx_bytes_text(data[0] & 4 ? "application/vnd.nexus.envelope+json" : "");
     r.headers.audit_reason = data[0] & 8 ? nx_bytes_slice(rest, 0, 64) : nx_bytes_of(NULL, 0);
     r.headers.request_id = data[0] & 16 ? nx_bytes_slice(rest, 0, 16) : nx_bytes_of(NULL, 0);
+    r.headers.idempotency_key = data[0] & 8 ? nx_bytes_slice(rest, 1, 20) : nx_bytes_of(NULL, 0);
+    r.headers.if_match = data[0] & 16 ? nx_bytes_slice(rest, 2, 40) : nx_bytes_of(NULL, 0);
+    r.headers.if_none_match = data[0] & 8 ? nx_bytes_slice(rest, 0, 40) : nx_bytes_of(NULL, 0);
     r.headers.user_agent = nx_bytes_slice(rest, 0, 300);
     r.headers.content_type = data[0] & 64    ? nx_bytes_text("Application/JSON; charset=utf-8")
                              : data[0] & 128 ? nx_bytes_slice(rest, 0, 20)

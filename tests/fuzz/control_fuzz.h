@@ -330,6 +330,8 @@ static void fz_close(void)
     ctl_table_fini(&fz.world.busy, &fz.world.memory);
     ctl_doubt_fini(&fz.world);
     ctl_directory_fini(&fz.world.directory);
+    ctl_kept_fini(&fz.world.kept, &fz.world.memory);
+    ctl_kept_init(&fz.world.kept);
     fz_check(fz.out == fz.at_start, "all memory came back");
     ctl_directory_init(&fz.world.directory, fz.world.memory, 1);
     if (nx_map_count(&fz.world.logins.alive) != 1 || !ctl_login_is_alive(&fz.world.logins, SID)) {
