@@ -1,5 +1,6 @@
 #include "nexus/admin.h"
 
+#include "control/node/move.h"
 #include "control/node/node.h"
 #include "engine/io/link.h"
 #include "engine/io/signal.h"
@@ -40,7 +41,11 @@ static const char HELP[] =
     "  guild list | guild delete ID          communities\n"
     "  stats                                 counts and sizes as JSON\n"
     "  config check                          read nexus.toml and the environment, say what is wrong\n"
-    "  backup PATH                           copy the database while it runs\n"
+    "  backup PATH                           copy the database while it runs, into one SQLite file\n"
+    "  restore PATH                          put a backup into the database, which must be empty; the server "
+    "is stopped\n"
+    "  migrate-store [--from URL] --to URL   move a community between SQLite and PostgreSQL; the server is "
+    "stopped\n"
     "  seed --users N --guilds G --out FILE  load-test users with tokens valid for a day\n";
 
 static void on_up(void *context)
@@ -198,8 +203,14 @@ static int data_check(const struct nexus_options *options)
         fprintf(stderr, "nexus admin: there is no data directory %s: is --data right?\n", options->data);
         return NEXUS_EXIT_UNAVAILABLE;
     }
-    snprintf(path, sizeof(path), "%s/nexus.toml", options->data);
-    if (access(path, F_OK) != 0 && !is_empty(options->data)) {
+    /* This tool may have been the first here: then there are keys or a database without settings. */
+    static const char *const names[] = {"nexus.toml", "token.keys", "nexus.db"};
+    bool is_ours = false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", options->data, names[i]);
+        is_ours = is_ours || access(path, F_OK) == 0;
+    }
+    if (!is_ours && !is_empty(options->data)) {
         fprintf(stderr, "nexus admin: %s is no data directory of Nexus: is --data right?\n", options->data);
         return NEXUS_EXIT_UNAVAILABLE;
     }
@@ -268,6 +279,48 @@ static int run(struct tool *tool, const char *out)
     return code;
 }
 
+/* migrate-store and restore work on databases that no server has open. Returns an exit code, or -1: another command. */
+static int move(struct tool *tool, int count, char **arguments)
+{
+    const char *from = NULL;
+    const char *to = NULL;
+    const char *path = NULL;
+    const char *command = NULL;
+    struct ctld_config config;
+    char url[NEXUS_PATH_MAX + 16];
+    for (int i = 0; i < count; i++) {
+        const bool has_value = arguments[i][0] == '-' && arguments[i][1] == '-' && i + 1 < count;
+        if (strcmp(arguments[i], "--from") == 0 && has_value) {
+            from = arguments[++i];
+        } else if (strcmp(arguments[i], "--to") == 0 && has_value) {
+            to = arguments[++i];
+        } else if (has_value) {
+            i++;
+        } else if (command == NULL) {
+            command = arguments[i];
+        } else {
+            path = arguments[i];
+        }
+    }
+    const bool is_restore = command != NULL && strcmp(command, "restore") == 0;
+    if (command == NULL || (!is_restore && strcmp(command, "migrate-store") != 0)) {
+        return -1;
+    }
+    if ((is_restore && path == NULL) || (!is_restore && to == NULL)) {
+        fprintf(stderr, "nexus admin: %s\n",
+                is_restore ? "restore needs the path of a backup" : "migrate-store needs --to URL");
+        return NEXUS_EXIT_USAGE;
+    }
+    const int code = data_check(&tool->options);
+    if (code != 0) {
+        return code;
+    }
+    if (nexus_control_config(&tool->options, url, sizeof(url), &config) != 0) {
+        return NEXUS_EXIT_CONFIG;
+    }
+    return is_restore ? ctld_move_restore(path, url) : ctld_move_run(from != NULL ? from : url, to);
+}
+
 int nexus_admin_run(int count, char **arguments)
 {
     static struct tool tool;
@@ -279,6 +332,10 @@ int nexus_admin_run(int count, char **arguments)
     }
     int code = options_build(&tool, count, arguments);
     if (code == 0) {
+        const int moved = move(&tool, count, arguments);
+        if (moved >= 0) {
+            return moved;
+        }
         code = line_build(&tool, count, arguments, &out);
     }
     if (code != 0) {

@@ -126,6 +126,14 @@ static enum nx_err world_open(struct ctld_node *node, char why[CTLD_WHY_SIZE])
     return err;
 }
 
+/** The database was changed behind what the directory holds: only starting anew makes them the same again. */
+static void on_stale(void *context)
+{
+    struct ctld_node *node = context;
+    fprintf(stderr, "control.starts_anew why=memory_is_stale\n");
+    nx_loop_stop(node->loop);
+}
+
 static enum nx_err store_and_workers_open(struct ctld_node *node, char why[CTLD_WHY_SIZE])
 {
     const struct ctld_config *config = node->config;
@@ -135,6 +143,8 @@ static enum nx_err store_and_workers_open(struct ctld_node *node, char why[CTLD_
         .loop = node->loop,
         .node = config->node,
         .commit_window_us = config->commit_window_us,
+        .on_stale = on_stale,
+        .stale_context = node,
     };
     enum nx_err err = store_open(&node->store, &store, store_why);
     if (err != NX_OK) {

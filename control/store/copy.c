@@ -356,3 +356,13 @@ enum nx_err store_copy_run(const char *from, const char *to, enum store_copy_kin
     }
     return err;
 }
+
+enum nx_err store_copy_file(const char *from, const char *to, char why[STORE_WHY_SIZE])
+{
+    remove_database(to);
+    if (store_sqlite_file_backup(from, to) != NX_OK) {
+        snprintf(why, STORE_WHY_SIZE, "%.100s cannot be copied to %.100s", from, to);
+        return NX_E_IO;
+    }
+    return NX_OK;
+}

@@ -37,4 +37,7 @@ enum store_copy_kind {
 NX_MUST_USE enum nx_err store_copy_run(const char *from, const char *to, enum store_copy_kind kind,
                                        struct store_copy_report *report, char why[STORE_WHY_SIZE]);
 
+/** Copies a SQLite file, which nobody may write to, to `to` as it is. Returns NX_OK; NX_E_IO with a line in `why`. */
+NX_MUST_USE enum nx_err store_copy_file(const char *from, const char *to, char why[STORE_WHY_SIZE]);
+
 #endif
