@@ -21,6 +21,8 @@ enum {
     ARGUMENTS_MAX = 64,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 5000,
+    BACKOFF_WAITING_MS =
+        500,           /* of one that only waits for what it needs, a database that restarts for example */
     STABLE_MS = 10000, /* a child that ran this long starts over without delay */
     STOP_GRACE_MS = 5000,
     BIND_WAIT_MS = 3000, /* children of a supervisor that was killed still let go of their sockets */
@@ -268,8 +270,9 @@ static int child_ended(struct supervisor *s, enum role role, int status)
         (code == NEXUS_EXIT_CONFIG || code == NEXUS_EXIT_USAGE || code == NEXUS_EXIT_UNAVAILABLE)) {
         return code; /* it said why; trying again would say it again */
     }
+    const int most_ms = code == NEXUS_EXIT_UNAVAILABLE ? BACKOFF_WAITING_MS : BACKOFF_MAX_MS;
     child->backoff_ms = ran_ms >= STABLE_MS || child->backoff_ms == 0 ? BACKOFF_FIRST_MS
-                        : child->backoff_ms * 2 > BACKOFF_MAX_MS      ? BACKOFF_MAX_MS
+                        : child->backoff_ms * 2 > most_ms             ? most_ms
                                                                       : child->backoff_ms * 2;
     const int delay_ms = ran_ms >= STABLE_MS ? 0 : child->backoff_ms;
     child->restart_at = nx_time_add_ms(nx_clock_now(), delay_ms);
