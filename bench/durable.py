@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Durable messages per second of the whole server beside a bare group-commit loop that writes the same rows.
 
-usage: bench/durable.py [--build build/release] [--rounds N] [--duration S] [--senders N] [--listeners N] [--what LIST] [--json FILE]
+usage: bench/durable.py [--build build/release] [--rounds N] [--duration S] [--senders N] [--listeners N] [--what LIST] [--postgres]
+                        [--profile FILE] [--json FILE]
 
 Rounds are interleaved: floor, store, server, floor, … so that what drifts on the machine hits all of them. A ratio is the
 median of the rounds' ratios to the floor of the same round.
@@ -11,10 +12,13 @@ store    bench/store_bench.c: the store alone, --senders askers in a closed loop
 server   nexus serve: --senders sessions in a closed loop, op 67 through gatewayd, bus, control and store, each message delivered
          to the sender's channel; nexus load ws checks every acknowledgement and delivery
 
+--postgres runs it all on a PostgreSQL of its own (fsync on): floor and store are bench/postgres_bench.c, whose bare loop commits
+as many rows at once as the store did before, and so runs after it.
+
 Bars (for the server): at least 50 % of the floor and at least 20,000 acknowledged messages a second.
 Exit code: 0 measured; 1 a bar was missed, or something was lost or did not run; 2 usage.
 """
-import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
+import argparse, atexit, json, os, pathlib, re, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -32,7 +36,8 @@ def parse():
     p.add_argument("--group", type=int, default=500, help="rows per commit of the floor")
     p.add_argument("--listeners", type=int, default=1, help="sessions of each channel: they hear what one of them says")
     p.add_argument("--what", default="floor,store,server")
-    p.add_argument("--folder", default=None, help="where the databases go [the temporary folder]")
+    p.add_argument("--folder", default=None, help="where SQLite's databases go [the temporary folder]")
+    p.add_argument("--postgres", action="store_true", help="the store is PostgreSQL")
     p.add_argument("--profile", default=None, help="perf record of the server's round to this file")
     p.add_argument("--json", default=None)
     a = p.parse_args()
@@ -57,6 +62,21 @@ def store(a, folder):
     return last_json([a.build / "bench/store_bench", f"{folder}/store.db", a.senders, a.channels, a.duration, 0])
 
 
+def postgres_floor_and_store(a, number):
+    """Both from one program, on a database that it empties; returns {"floor": …, "store": …}."""
+    url = a.postgres.create(f"floor{number}")
+    done = subprocess.run([str(a.build / "bench/postgres_bench"), url, str(a.senders), str(a.channels), str(a.duration), "1000", "1"],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"postgres_bench: {done.stderr.strip()[-400:]}")
+    a.postgres.sql(f"DROP DATABASE floor{number}")
+    bare = [float(n) for n in re.findall(r"^bare +([0-9]+)/s", done.stdout, re.M)]
+    own = re.search(r"^store +([0-9]+)/s +([0-9]+) rows/commit +p50 +([0-9]+) us +p99 +([0-9]+) us", done.stdout, re.M)
+    rows = float(own[2])
+    return {"floor": {"per_s": statistics.mean(bare), "rows_per_commit": rows},
+            "store": {"per_s": float(own[1]), "rows_per_commit": rows, "p50_us": float(own[3]), "p99_us": float(own[4])}}
+
+
 def stats(a, server):
     done = subprocess.run([str(a.build / "nexus"), "admin", "stats", "--data", server.data], capture_output=True, text=True)
     return json.loads(done.stdout) if done.returncode == 0 else {}
@@ -66,7 +86,8 @@ def server(a, folder):
     """A server of its own; the senders are spread over as many guilds as there are channels."""
     import nexus
     sys.argv[1:] = [str(a.build / "nexus")]
-    running = nexus.Server(data=tempfile.mkdtemp(dir=folder))
+    more = ["--database", a.postgres.create(f"server{time.monotonic_ns()}")] if a.postgres else []
+    running = nexus.Server(*more, data=tempfile.mkdtemp(dir=folder))
     try:
         seed = os.path.join(running.data, "seed.jsonl")
         subprocess.run([str(a.build / "nexus"), "admin", "seed", "--data", running.data, "--users", str(a.senders), "--guilds",
@@ -103,16 +124,23 @@ def server(a, folder):
 def main():
     a = parse()
     rounds = []
+    if a.postgres:
+        sys.path.insert(0, str(ROOT / "tests/lib"))
+        import postgres
+        a.postgres = postgres.Server().start()
+        atexit.register(a.postgres.__exit__)
     with tempfile.TemporaryDirectory(dir=a.folder, prefix="durable-") as folder:
         for number in range(a.rounds):
             measured = {}
+            if a.postgres:
+                measured = postgres_floor_and_store(a, number)
             for what in a.what:
-                measured[what] = {"floor": floor, "store": store, "server": server}[what](a, folder)
+                measured[what] = measured.get(what) or {"floor": floor, "store": store, "server": server}[what](a, folder)
                 subprocess.run(["sync", "-f", folder], check=False)
                 print(json.dumps({"round": number + 1, "what": what, **measured[what]}), flush=True)
             rounds.append(measured)
     missed = []
-    print(f"\n{a.senders} senders, {a.rounds} interleaved rounds of {a.duration} s, load average {os.getloadavg()[0]:.1f}\n")
+    print(f"\n{a.senders} senders, {'PostgreSQL' if a.postgres else 'SQLite'}, {a.rounds} interleaved rounds of {a.duration} s, load average {os.getloadavg()[0]:.1f}\n")
     print("| what | acknowledged/s, median (min–max) | ÷ floor, median (min–max) | rows per commit | ack p50 ms | ack p99 ms |")
     print("|---|---|---|---|---|---|")
     for what in a.what:
