@@ -51,6 +51,7 @@ struct postgres_store {
     bool is_rolling_back; /* everything under way was swept away; the ROLLBACK's results are awaited */
     bool has_failed;      /* the first failed batch of those under way was seen */
     bool is_sweeping;
+    nx_time busy_since; /* of the sweep or the ROLLBACK under way */
     bool is_closing;
     bool is_replaced;
     uint64_t mark;      /* of the last batch that has one */
@@ -199,6 +200,10 @@ static void batches_failed(struct postgres_store *store)
     store->has_failed = false;
     for (uint32_t i = count; i-- > 0;) {
         struct store_postgres_batch *batch = batch_at(store, i);
+        if (batch->is_committed) { /* The first one failed in its COMMIT, so that this one could begin. */
+            batch_committed(store, batch);
+            continue;
+        }
         store_postgres_batch_restore(batch);
         for (uint32_t k = batch->count; k-- > 0 && (i > 0 || may_retry);) {
             asked_return(store, batch->asked[k]);
@@ -207,6 +212,7 @@ static void batches_failed(struct postgres_store *store)
     store->one_by_one = may_retry ? first->count : 0;
     /* The failed transaction is still open; nothing else may be sent on it. */
     store->is_rolling_back = true;
+    store->busy_since = nx_clock_now();
     store_postgres_link_sent(&store->writer,
                              store_postgres_sql_send(store->writer.db, STORE_PG_ROLLBACK, NULL, 0) == NX_OK);
     store_postgres_link_sync(&store->writer);
@@ -283,6 +289,7 @@ static void sweep_kick(struct postgres_store *store)
                                 STORE_PG_INT(store->now_ms - STORE_NONCE_MS), STORE_PG_INT(STORE_SWEEP_ROWS));
     if (err == NX_OK) {
         store->is_sweeping = true;
+        store->busy_since = nx_clock_now();
         store_postgres_link_sent(&store->writer, 1);
         store_postgres_link_sync(&store->writer);
     }
@@ -407,6 +414,9 @@ static void writer_lost(void *context)
 {
     struct postgres_store *store = context;
     const uint32_t count = store->batch_count;
+    if (store->is_sweeping) { /* Whatever held it up: not again at once. */
+        store->sweep_due_ms = store->now_ms + STORE_NONCE_SWEEP_MS;
+    }
     store->is_rolling_back = false;
     store->has_failed = false;
     store->is_sweeping = false;
@@ -414,13 +424,17 @@ static void writer_lost(void *context)
     store->batch_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct store_postgres_batch *batch = batch_at(store, i);
-        if (batch->mark != 0 && store->lost_mark == 0) {
+        if (batch->mark != 0 && store->lost_mark == 0 && !batch->is_committed) {
             store->lost_mark = batch->mark;
         }
     }
     /* COMMIT was sent: these may be in the database or not. */
     for (uint32_t i = 0; i < count; i++) {
         struct store_postgres_batch *batch = batch_at(store, i);
+        if (batch->is_committed) {
+            batch_committed(store, batch);
+            continue;
+        }
         store_postgres_batch_restore(batch);
         for (uint32_t k = 0; k < batch->count; k++) {
             refuse(store, batch->requests[k]);
@@ -473,6 +487,9 @@ static void on_tick(void *context)
     store->is_ticking = false;
     if (store->batch_count > 0 && is_late(batch_at(store, 0)->asked[0].at, now) &&
         is_late(batch_at(store, 0)->sent_at, now)) {
+        store_postgres_link_drop(&store->writer);
+    }
+    if ((store->is_sweeping || store->is_rolling_back) && is_late(store->busy_since, now)) {
         store_postgres_link_drop(&store->writer);
     }
     for (size_t i = 0; i < STORE_READERS; i++) {
@@ -714,7 +731,7 @@ static void postgres_close(struct store *base)
     struct postgres_store *store = (struct postgres_store *)base;
     store->is_closing = true;
     wake(store);
-    while (base->loop != NULL && (base->stats.waiting > 0 || store->is_sweeping)) {
+    while (base->loop != NULL && base->stats.waiting > 0) {
         nx_loop_turn(base->loop, NX_TIME_NEVER);
     }
     release(store);

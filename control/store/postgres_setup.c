@@ -16,10 +16,12 @@
 const char store_postgres_setup_session[] =
     "SELECT set_config(name, value, false) FROM (VALUES ('client_min_messages', 'warning'), ('jit', 'off'),"
     " ('enable_seqscan', 'off'), ('enable_mergejoin', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
-    " ('default_transaction_isolation', 'read committed'), ('statement_timeout', '0'),"
+    " ('default_transaction_isolation', 'read committed'), ('statement_timeout', '0'), ('lock_timeout', "
+    "'5s'),"
     " ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'), ('tcp_keepalives_idle', "
     "'5'),"
-    " ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3')) v(name, value) UNION ALL"
+    " ('client_connection_check_interval', '1s'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', "
+    "'3')) v(name, value) UNION ALL"
     " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = "
     "'off'";
 
@@ -165,7 +167,7 @@ enum nx_err store_postgres_setup_own(PGconn *db, char why[STORE_WHY_SIZE])
         }
     }
     PQclear(result);
-    return err == NX_OK ? store_postgres_setup_exec(db, "SET lock_timeout = 0", why) : err;
+    return err == NX_OK ? store_postgres_setup_exec(db, "SET lock_timeout = '5s'", why) : err;
 }
 
 /* ---- migrations ---- */

@@ -345,6 +345,29 @@ TEST(postgres, a_server_that_is_stuck_refuses_in_time)
     end(&f);
 }
 
+/* Housekeeping that is held up by somebody else's lock holds up nobody for long. */
+TEST(postgres, a_sweep_that_is_stuck_is_given_up)
+{
+    static struct fixture f;
+    char url[256];
+    begin(&f, true);
+    snprintf(url, sizeof url, "postgresql:///%s?%s", f.database, getenv("NEXUS_TEST_POSTGRES"));
+    store_close(f.store);
+    open_store(&f);
+    PGconn *other = PQconnectdb(url);
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE nonces IN SHARE MODE"));
+    const struct ctl_question put = {
+        .kind = CTL_ASK_ROLE_PUT, .now_ms = NOW, .role_put = {.id = 300, .guild_id = GUILD}};
+    CHECK(ask(&f, put) == NX_OK, "who asks does not wait for the sweep that follows");
+    nx_loop_turn(f.loop, NX_TIME_NEVER);
+    const int64_t start = now_ms();
+    CHECK(ask(&f, put) == NX_E_UNAVAILABLE && now_ms() - start < 2000, "after %ld ms",
+          (long)(now_ms() - start));
+    PQfinish(other);
+    CHECK(ask_until_done(&f, put) < 6000, "goes on");
+    end(&f);
+}
+
 TEST(postgres, messages_of_deleted_channels_and_old_nonces_are_swept)
 {
     static struct fixture f;
