@@ -70,7 +70,7 @@ function(nexus_fuzz_targets)
         target_link_libraries(${stem} PRIVATE nexus_flags ${layer} PkgConfig::ZLIB PkgConfig::OPENSSL -fsanitize=fuzzer)
       endif()
     endforeach()
-    if(stem STREQUAL gatewayd_node_conn_fuzz) # a whole shard, in virtual time
+    if(stem MATCHES "gatewayd_node_conn_fuzz|control_node_bus_fuzz") # whole daemons, in virtual time
       target_link_libraries(${stem} PRIVATE engine_sim)
     endif()
     if(stem MATCHES "^nexus_(.*)_fuzz$")
