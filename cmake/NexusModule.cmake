@@ -71,7 +71,7 @@ function(nexus_fuzz_targets)
       endif()
     endforeach()
     if(stem MATCHES "gatewayd_node_conn_fuzz|control_node_bus_fuzz") # whole daemons, in virtual time
-      target_link_libraries(${stem} PRIVATE engine_sim)
+      target_link_libraries(${stem} PRIVATE engine_sim control_store engine_sim)
     endif()
     if(stem MATCHES "^nexus_(.*)_fuzz$")
       add_executable(${stem} ${source} nexus/${CMAKE_MATCH_1}.c)
