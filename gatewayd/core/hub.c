@@ -68,9 +68,30 @@ bool gw_hub_is_ready(const struct gw_hub *hub, nx_time now)
            nx_time_since_ns(now, hub->tick_at) < (int64_t)GW_BUS_STALE_MS * NX_TIME_NS_PER_MS;
 }
 
+/* Who reconnects without resuming leaves a session behind each time: before they take the last slots, each new connection
+ * ends one of them. The hand goes round, so it meets those first that it has not met for longest. */
+static void make_room(struct gw_hub *hub, nx_time now)
+{
+    const uint32_t end = hub->sessions.slabs_count * GW_SESSION_SLAB;
+    if (hub->sessions.count <
+        hub->sessions.capacity_max - hub->sessions.capacity_max / GW_SESSIONS_SPARE_PART) {
+        return;
+    }
+    for (uint32_t left = GW_EVICT_STEPS; left != 0; left--) {
+        hub->evict_at = hub->evict_at + 1 < end ? hub->evict_at + 1 : 0;
+        struct gw_session *session = gw_session_at(&hub->sessions, hub->evict_at);
+        if (session->state == GW_SESSION_DETACHED && !session->is_over) {
+            hub->metrics.evictions_total++;
+            gw_hub_end(hub, now, session, GW_CLOSE_NORMAL, NULL);
+            return;
+        }
+    }
+}
+
 struct gw_session *gw_hub_connect(struct gw_hub *hub, nx_time now, uint32_t conn, bool is_compressed,
                                   bool is_loopback)
 {
+    make_room(hub, now);
     struct gw_session *session = gw_session_take(&hub->sessions);
     if (session == NULL) {
         return NULL;

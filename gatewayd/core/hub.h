@@ -107,6 +107,7 @@ struct gw_hub {
     bool is_synced; /**< keys, settings and revocations are complete */
     bool has_rate_limits;
     bool is_draining;
+    uint32_t evict_at;               /**< slot of the session looked at last for one to end */
     bool has_statuses_owed;          /**< control may not have heard of a session's status */
     char resume_url[GW_HUB_URL_MAX]; /**< ws(s)://host/gateway; empty: none */
     uint8_t scratch[GW_PAYLOAD_MAX]; /**< for escaped strings of one payload */

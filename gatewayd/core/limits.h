@@ -36,7 +36,10 @@ enum {
     GW_FRAMELOG_SIZE_MIN = 1 << 20, /**< bytes; a tail may be an eighth of it */
     GW_KEYS_MAX = 8192,             /**< replaceable keys remembered; then all are forgotten */
 
-    GW_SESSIONS_MAX = 20000,          /**< per shard; RLIMIT_NOFILE of the target machine */
+    GW_SESSIONS_MAX = 20000, /**< per shard; RLIMIT_NOFILE of the target machine */
+    GW_SESSIONS_SPARE_PART =
+        10, /**< when less than a tenth of the slots is free, those without a client make room */
+    GW_EVICT_STEPS = 256,             /**< slots looked at for one of them */
     GW_SESSION_SLAB = 1024,           /**< sessions added at a time */
     GW_SESSION_SLABS_MAX = 1024,      /**< 1 M sessions in all */
     GW_SESSION_GUILDS_MAX = 2500,     /**< guilds of one session, as Discord's shards */

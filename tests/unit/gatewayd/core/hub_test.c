@@ -973,6 +973,25 @@ TEST(hub, who_does_not_look_at_a_channel_hears_that_it_has_news)
     close_hub(hub);
 }
 
+TEST(hub, those_who_never_resume_lock_nobody_out)
+{
+    struct gw_hub *hub = open_hub(0); /* 2,000 slots */
+    struct gw_session *live = identified(hub, 1, 42, NULL);
+    for (uint32_t i = 0; i < 6000; i++) {
+        struct gw_session *session = gw_hub_connect(hub, start, 2, false, false);
+        CHECK(session != NULL, "refused after %u", i);
+        gw_session_state_set(&hub->sessions, session, GW_SESSION_READY);
+        gw_hub_disconnect(hub, start, session, 0, &verdict);
+        CHECK(session->state == GW_SESSION_DETACHED, "waits for its client");
+        while (i % 50 == 0 && gw_hub_timeout(hub, start, &verdict)) {
+        }
+    }
+    CHECK(live->state == GW_SESSION_READY && (live->flags & GW_SESSION_DOOMED) == 0,
+          "who has a client stays");
+    CHECK(hub->sessions.count > 1700, "no more than needed: %u", hub->sessions.count);
+    close_hub(hub);
+}
+
 TEST(hub, deadlines_close_the_silent)
 {
     struct gw_hub *hub = open_hub(0);
