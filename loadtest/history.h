@@ -38,6 +38,8 @@ enum load_history_kind {
     LOAD_HISTORY_END = 17,       /**< code: 1 when ready and caught up */
     LOAD_HISTORY_STORED = 18,    /**< channel, id, seq, hash, ns: author; flags: deleted, edited */
     LOAD_HISTORY_DUMPED = 19,    /**< channel, seq: its last one */
+    LOAD_HISTORY_LEFT = 21,      /**< the harness: user id is no member of the channel any more */
+    LOAD_HISTORY_ENTERED = 22,   /**< the harness: user id asks to be one again */
     LOAD_HISTORY_MARK = 20       /**< written by the harness: code: role, flags: 0 killed, 1 back */
 };
 

@@ -33,6 +33,7 @@ enum {
     LOAD_RESEND_MS = 3000,         /* a message without an answer is sent again after it, with its nonce */
     LOAD_REFUSED_MS = 500,         /* one that was refused for now, about so much later */
     LOAD_FETCH_LANES = 32,         /* connections that catch up over REST */
+    LOAD_SETTLE_QUIET_MS = 5000,   /* with a history: nothing is on its way and nothing came for so long */
     LOAD_SETTLE_LAST_MS = 60000,   /* with a history: for everybody to be back and to have caught up */
     LOAD_SHARDS_MAX = 64,          /* shards of gatewayd that the stand-in serves */
     LOAD_LINK_QUEUE_MAX = 64 << 20 /* bytes unsent on one link of the stand-in */

@@ -245,6 +245,16 @@ static void drain_step(struct load_run *run, int64_t now_ns)
 {
     const bool has_more = run->ops->is_drained != NULL && !run->ops->is_drained(run);
     const int64_t most_ms = run->options->history != NULL ? LOAD_SETTLE_LAST_MS : LOAD_DRAIN_MS;
+    if (has_more || run->drained_deliveries != run->tally.deliveries) {
+        run->drained_deliveries = run->tally.deliveries;
+        run->drained_ns = now_ns;
+    }
+    /* Who left while it went on gets no more: what is missing then never comes. */
+    if (run->options->history != NULL &&
+        now_ns - run->drained_ns > (int64_t)LOAD_SETTLE_QUIET_MS * NX_TIME_NS_PER_MS) {
+        phase_set(run, LOAD_RUN_DONE, now_ns);
+        return;
+    }
     if ((load_run_missing(run) == 0 && !has_more) || phase_ms(run, now_ns) > most_ms) {
         phase_set(run, LOAD_RUN_DONE, now_ns);
     }

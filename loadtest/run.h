@@ -74,12 +74,14 @@ struct load_run {
     /* publishing */
     bool is_publishing;
     int64_t publish_start_ns;
-    uint64_t publish_count;   /**< messages due since then */
-    uint64_t publish_refused; /**< messages a publisher could not send */
-    uint32_t publish_next;    /**< stream whose turn it is */
-    uint32_t publish_owed;    /**< closed loop: messages that could not be sent yet */
-    uint64_t excused;         /**< deliveries that cannot come any more: deleted before they were read */
-    int64_t progress_ns;      /**< a closed loop moved last */
+    uint64_t publish_count;      /**< messages due since then */
+    uint64_t publish_refused;    /**< messages a publisher could not send */
+    uint32_t publish_next;       /**< stream whose turn it is */
+    uint32_t publish_owed;       /**< closed loop: messages that could not be sent yet */
+    uint64_t drained_deliveries; /**< at drained_ns, when draining last moved something */
+    int64_t drained_ns;
+    uint64_t excused;    /**< deliveries that cannot come any more: deleted before they were read */
+    int64_t progress_ns; /**< a closed loop moved last */
     bool is_stalled;
     /* measurement */
     uint32_t pids[LOAD_PIDS_MAX];

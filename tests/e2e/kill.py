@@ -6,10 +6,11 @@ usage: python3 tests/e2e/kill.py build/release/nexus [--kills N] [--seed S] [--s
 `nexus load ws --history` holds the sessions, publishes, and follows the rules of a client after a crash. Meanwhile `kill -9` ends
 gatewayd, control, the supervisor (then `nexus serve` is started again, as a service manager would) and with --database postgresql the
 postmaster or one of its backends, in an order and after pauses that the seed gives; P per cent of the kills do not wait for the server
-to be back from the one before. A few messages are edited and deleted over REST. In the end everything is killed once more, started, and
-what is stored is read; histcheck (docs/histories.md) judges. Prints one JSON line; exit 1 when anything is wrong or too late.
+to be back from the one before. A few messages are edited and deleted over REST, and a few members leave and come back. In the end
+everything is killed once more, started, and what is stored is read; histcheck (docs/histories.md) judges. Prints one JSON line; exit 1
+when anything is wrong or too late.
 """
-import argparse, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
+import argparse, http.client, json, os, random, shutil, signal, struct, subprocess, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from nexus import Closed, Gateway, Server, executable
 from postgres import Postgres
@@ -17,19 +18,23 @@ from postgres import Postgres
 LONG = os.environ.get("NEXUS_TEST_TIER") == "long"
 ROLES = ["gatewayd", "control", "supervisor", "database"]
 BACK_P95_MS = 3000
-RECORD, MARK, KILLED, BACK = 48, 20, 0, 1
+MARK, LEFT, ENTERED, KILLED, BACK, ASKS, IS_MEMBER = 20, 21, 22, 0, 1, 0, 1
 
 
 class Marks:
     """The harness's own history: who was killed and when the server was back."""
 
     def __init__(self, path):
-        self.file = open(path, "wb")
+        self.file, self.lock = open(path, "wb"), threading.Lock()
         self.file.write(b"NEXUSHST" + (1).to_bytes(4, "little") + bytes(36))
 
+    def write(self, kind, flags, code=0, channel=0, user=0):
+        with self.lock:
+            self.file.write(struct.pack("<BBHIqQQQII", kind, flags, code, 0, time.monotonic_ns(), channel, user, 0, 0, 0))
+            self.file.flush()
+
     def put(self, role, what):
-        self.file.write(bytes([MARK, what]) + ROLES.index(role).to_bytes(2, "little") + bytes(4) + time.monotonic_ns().to_bytes(8, "little") + bytes(32))
-        self.file.flush()
+        self.write(MARK, what, ROLES.index(role))
 
 
 class Supervised(Server):
@@ -159,6 +164,51 @@ class Editor(threading.Thread):
                 pass
 
 
+class Wanderer(threading.Thread):
+    """Members leave and come back; who has left must be shown nothing more, who is back everything."""
+
+    def __init__(self, server, users, marks, seed):
+        super().__init__(daemon=True)
+        self.server, self.marks, self.random = server, marks, random.Random(seed)
+        self.first, self.others = {}, []
+        for user in users:  # the first member of a guild publishes
+            if self.first.setdefault(user["guild_id"], user) is not user:
+                self.others.append(user)
+        self.is_over, self.times, self.failure = threading.Event(), 0, None
+
+    def until(self, statuses, method, path, token, body=None):
+        """Asks until the answer is definite; whatever was killed meanwhile."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                status, _, answer = self.server.request(method, "/api/v1" + path, body, token)
+                if status in statuses:
+                    return answer
+                assert status >= 500 or status == 429, f"{method} {path}: {status} {answer}"
+            except (OSError, ValueError, http.client.HTTPException):
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"{method} {path} was not answered within 60 s")
+
+    def once(self, user):
+        guild, channel, who = user["guild_id"], int(user["channel_id"]), int(user["user_id"])
+        code = self.until((200, 201), "POST", f"/channels/{channel}/invites", self.first[guild]["token"], {})["code"]
+        self.until((204, 404), "DELETE", f"/users/@me/guilds/{guild}", user["token"])
+        self.marks.write(LEFT, 0, 0, channel, who)
+        self.is_over.wait(self.random.uniform(1, 5))
+        self.marks.write(ENTERED, ASKS, 0, channel, who)
+        self.until((200, 201), "POST", f"/invites/{code}", user["token"], {})
+        self.marks.write(ENTERED, IS_MEMBER, 0, channel, who)
+        self.times += 1
+
+    def run(self):
+        try:
+            while self.others and not self.is_over.wait(0.2):
+                self.once(self.others.pop(self.random.randrange(len(self.others))))
+        except Exception as error:
+            self.failure = repr(error)
+
+
 def load_start(server, folder, seed, options):
     command = [executable(), "load", "ws", "--url", f"ws://127.0.0.1:{server.port}", "--seed", seed, "--reconnect", "--history", folder, "--rate", str(options.rate), "--warmup", "0",
                "--duration", "7200", "--json", os.path.join(folder, "load.json")]
@@ -255,12 +305,15 @@ def round_of_kills(options, folder):
         load = load_start(server, folder, seed, options)
         editor = Editor(server, users, options.seed)
         editor.start()
+        wanderer = Wanderer(server, users, marks, options.seed)
+        wanderer.start()
         start = time.monotonic()
         killer.run(roles, options.kills, (options.pause / 4, options.pause * 7 / 4))
         time.sleep(1)
         seconds = time.monotonic() - start
-        editor.is_over.set()
-        editor.join(30)
+        for thread in (editor, wanderer):
+            thread.is_over.set()
+            thread.join(90)
         result = load_end(load, folder, server)
         # What a dead server has acknowledged is on the disk, or at least the kernel's.
         pids = [*server.children().values(), server.process.pid]
@@ -272,7 +325,7 @@ def round_of_kills(options, folder):
                               text=True, timeout=300)
         assert dump.returncode == 0, dump.stdout + dump.stderr
         marks.file.close()
-        return judge(folder), result, killer, editor, seconds
+        return judge(folder), result, killer, editor, wanderer, seconds
     finally:
         shutil.copy(os.path.join(server.data, "test.log"), os.path.join(folder, "server.log"))
         server.stop()
@@ -298,7 +351,7 @@ def main():
     options = parser.parse_args()
     revocations_come_before_ready(options)
     folder = tempfile.mkdtemp(prefix="nexus-kill-")
-    verdict, result, killer, editor, seconds = round_of_kills(options, folder)
+    verdict, result, killer, editor, wanderer, seconds = round_of_kills(options, folder)
     wrong = []
     if verdict["faults"]:
         wrong.append(f"{verdict['faults']} faults: {verdict['found']}")
@@ -308,10 +361,12 @@ def main():
         wrong.append(f"{verdict['acked']} acknowledged, {verdict['stored']} stored")
     if sum(verdict["kills"].values()) < options.kills:
         wrong.append(f"{verdict['kills']} kills")
+    if wanderer.failure or not wanderer.times:
+        wrong.append(f"comings and goings: {wanderer.times}, {wanderer.failure}")
     late = {role: back for role, back in verdict["back_ms"].items() if back["p95"] > BACK_P95_MS}
     if late and not options.report:
         wrong.append(f"back too late: {late}")
-    print(json.dumps({"test": "kill", "seed": options.seed, "database": options.database, "sessions": options.sessions, "seconds": round(seconds, 1), **verdict, "edits": editor.done,
+    print(json.dumps({"test": "kill", "seed": options.seed, "database": options.database, "sessions": options.sessions, "seconds": round(seconds, 1), **verdict, "edits": editor.done, "left_and_came_back": wanderer.times,
                       "serve_starts": killer.restarts, "back_s": {role: {"median": sorted(s)[len(s) // 2], "max": max(s)} for role, s in killer.back_s.items()},
                       "client": {k: result[k] for k in ("resumes", "resyncs", "fetched", "fetch_requests", "fetch_retries", "fetches_failed", "resent", "refused_for_now", "cuts", "failures",
                                                         "closes", "back_ms", "lost", "duplicates", "refused", "unsent")}, "wrong": wrong}), flush=True)

@@ -2,6 +2,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/base/map.h"
+#include "tools/histcheck/absence.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -32,10 +33,12 @@ enum {
     STORED,
     DUMPED,
     MARK,
+    LEFT,
+    ENTERED,
     KINDS
 };
 
-enum { FLAG_DELETED = 1, FLAG_EDITED = 2, FLAG_FINAL = 1, FLAG_BACK = 1, ROLE_CONTROL = 1 };
+enum { FLAG_DELETED = 1, FLAG_EDITED = 2, FLAG_FINAL = 1, FLAG_BACK = 1, FLAG_MEMBER = 1, ROLE_CONTROL = 1 };
 
 struct record {
     uint8_t kind;
@@ -97,8 +100,9 @@ struct view {
     uint32_t live; /* highest number heard live */
     int64_t joined_ns;
     bool is_member;
-    uint8_t *had;    /* owned: a bit per number */
-    uint8_t *edited; /* owned: the same, edited or deleted; NULL until the first */
+    bool comes_and_goes; /* the harness says when it was a member */
+    uint8_t *had;        /* owned: a bit per number */
+    uint8_t *edited;     /* owned: the same, edited or deleted; NULL until the first */
 };
 
 struct outage {
@@ -119,6 +123,7 @@ struct check {
     struct client *clients;
     struct view *views;
     struct outage *outages;
+    struct tool_absence_list absences;
     uint32_t stored_count;
     uint32_t sent_count;
     uint32_t channels_count;
@@ -373,6 +378,12 @@ static void gather_one(struct check *c, uint32_t file, const struct record *r)
             mark_add(c, r);
         }
         break;
+    case LEFT:
+        tool_absence_left(&c->absences, r->id, r->channel, r->ns);
+        break;
+    case ENTERED:
+        tool_absence_entered(&c->absences, r->id, r->channel, r->ns, (r->flags & FLAG_MEMBER) != 0);
+        break;
     default:
         break;
     }
@@ -480,7 +491,15 @@ static void acked(struct check *c, uint32_t file, const struct client *client, c
 static bool shown(struct check *c, uint32_t file, const struct view *view, const struct record *r)
 {
     const struct stored *stored = stored_of(c, r->id);
-    if (view == NULL || !view->is_member) {
+    const struct sent *first = sent_of(c, r->hash);
+    const struct sent *sent = first == NULL && stored != NULL ? sent_of(c, stored->hash) : first;
+    const bool is_member =
+        view != NULL &&
+        (view->comes_and_goes
+             ? sent == NULL || !tool_absence_forbids(&c->absences, c->clients[view->client].user, r->channel,
+                                                     sent->first_ns, r->ns)
+             : view->is_member);
+    if (!is_member) {
         fault(c, TOOL_CHECK_FOREIGN, file, r);
         return false;
     }
@@ -494,7 +513,6 @@ static bool shown(struct check *c, uint32_t file, const struct view *view, const
         fault(c, TOOL_CHECK_CHANGED, file, r);
         return false;
     }
-    const struct sent *sent = sent_of(c, r->hash);
     if (sent != NULL && r->ns < sent->first_ns) {
         fault(c, TOOL_CHECK_TOO_EARLY, file, r);
     }
@@ -522,7 +540,7 @@ static void delivered(struct check *c, uint32_t file, struct view *view, const s
 static void edited(struct check *c, uint32_t file, struct view *view, const struct record *r)
 {
     const struct stored *stored = stored_of(c, r->id);
-    if (view == NULL || !view->is_member) {
+    if (view == NULL || (!view->is_member && !view->comes_and_goes)) {
         fault(c, TOOL_CHECK_FOREIGN, file, r);
     } else if (stored == NULL || stored->channel != r->channel || stored->seq != r->seq) {
         fault(c, TOOL_CHECK_UNSTORED, file, r);
@@ -536,13 +554,16 @@ static void edited(struct check *c, uint32_t file, struct view *view, const stru
 static void joined(struct check *c, const struct client *client, const struct record *r)
 {
     struct view *view = view_of(c, client, r->channel);
-    if (view != NULL && view->is_member) {
+    if (view != NULL && (view->is_member || view->comes_and_goes)) {
         return; /* told again after identifying anew: what it must get began earlier */
     }
     if (view == NULL) {
         const uint32_t channel = channel_add(c, r->channel);
         view = &c->views[c->views_count];
-        *view = (struct view){.client = (uint32_t)(client - c->clients), .channel = channel};
+        *view =
+            (struct view){.client = (uint32_t)(client - c->clients),
+                          .channel = channel,
+                          .comes_and_goes = tool_absence_is_known(&c->absences, client->user, r->channel)};
         put(&c->by_view, (uint64_t)view->client << 32 | channel, c->views_count++);
     }
     view->is_member = true;
@@ -592,7 +613,7 @@ static void ready(struct check *c, uint32_t file, struct client *client, const s
 static void seen_one(struct check *c, uint32_t file, const struct record *r)
 {
     if (r->kind == STORED || r->kind == DUMPED || r->kind == MARK || r->kind == CLIENT || r->kind == SEND ||
-        r->kind == 0 || r->kind >= KINDS) {
+        r->kind == LEFT || r->kind == ENTERED || r->kind == 0 || r->kind >= KINDS) {
         return;
     }
     struct client *client = client_of(c, file, r);
@@ -654,12 +675,20 @@ static void seen_one(struct check *c, uint32_t file, const struct record *r)
 
 /* ---- at the end ---- */
 
+static bool was_entitled(struct check *c, const struct view *view, const struct stored *stored)
+{
+    const struct sent *sent = sent_of(c, stored->hash);
+    return !view->comes_and_goes ||
+           (sent != NULL && tool_absence_entitles(&c->absences, c->clients[view->client].user,
+                                                  stored->channel, sent->first_ns));
+}
+
 static void view_judge(struct check *c, const struct view *view)
 {
     const struct client *client = &c->clients[view->client];
     const struct channel *channel = &c->channels[view->channel];
     struct record r = {.client = client->number, .channel = channel->id, .ns = view->joined_ns};
-    if (!view->is_member || !client->is_good) {
+    if ((!view->is_member && !view->comes_and_goes) || !client->is_good) {
         return;
     }
     for (uint32_t i = 0; i < channel->count; i++) {
@@ -673,7 +702,7 @@ static void view_judge(struct check *c, const struct view *view)
             if (is_next_later && stored->newest_ns > view->joined_ns) {
                 fault(c, TOOL_CHECK_BASELINE, client->file, &r);
             }
-        } else if (!bit_has(view->had, stored->seq)) {
+        } else if (!bit_has(view->had, stored->seq) && was_entitled(c, view, stored)) {
             fault(c, TOOL_CHECK_MISSING, client->file, &r);
         }
     }
@@ -725,10 +754,12 @@ static bool tables_make(struct check *c)
     c->clients = calloc(c->counts[CLIENT] + 1, sizeof(*c->clients));
     c->views = calloc(c->counts[JOIN] + 1, sizeof(*c->views));
     c->outages = calloc(c->counts[MARK] + 1, sizeof(*c->outages));
+    c->absences.absences = calloc(c->counts[LEFT] + 1, sizeof(*c->absences.absences));
     return c->stored != NULL && c->sent != NULL && c->channels != NULL && c->clients != NULL &&
-           c->views != NULL && c->outages != NULL && map_make(c, 0, &c->by_id, c->counts[STORED]) &&
-           map_make(c, 1, &c->by_hash, c->counts[SEND]) && map_make(c, 2, &c->by_channel, channels) &&
-           map_make(c, 3, &c->by_client, c->counts[CLIENT]) && map_make(c, 4, &c->by_view, c->counts[JOIN]);
+           c->views != NULL && c->outages != NULL && c->absences.absences != NULL &&
+           map_make(c, 0, &c->by_id, c->counts[STORED]) && map_make(c, 1, &c->by_hash, c->counts[SEND]) &&
+           map_make(c, 2, &c->by_channel, channels) && map_make(c, 3, &c->by_client, c->counts[CLIENT]) &&
+           map_make(c, 4, &c->by_view, c->counts[JOIN]);
 }
 
 static void tables_free(struct check *c)
@@ -743,6 +774,7 @@ static void tables_free(struct check *c)
     free(c->clients);
     free(c->views);
     free(c->outages);
+    free(c->absences.absences);
     for (size_t i = 0; i < sizeof(c->blocks) / sizeof(c->blocks[0]); i++) {
         free(c->blocks[i]);
     }

@@ -372,6 +372,62 @@ TEST(histcheck, finds_a_stranger_who_sees_a_message)
     finds_only(TOOL_CHECK_FOREIGN, 1);
 }
 
+/* Bob's comings and goings in A, told by the harness: he leaves after A:1 and is back before A:4. */
+static void bob_was_away(int64_t left_ns, int64_t asked_ns, int64_t member_ns)
+{
+    const struct {
+        enum load_history_kind kind;
+        uint8_t flags;
+        int64_t ns;
+    } WORDS[] = {{LOAD_HISTORY_LEFT, 0, left_ns},
+                 {LOAD_HISTORY_ENTERED, 0, asked_ns},
+                 {LOAD_HISTORY_ENTERED, 1, member_ns}};
+    for (int i = 0; i < 3; i++) {
+        if (WORDS[i].ns != 0) {
+            add(&stored,
+                (struct load_history_record){
+                    .kind = (uint8_t)WORDS[i].kind, .flags = WORDS[i].flags, .channel = A, .id = BOB});
+            stored.ns[stored.count - 1] = WORDS[i].ns;
+        }
+    }
+}
+
+/* A good history with a minute between the records, so that the graces are small beside it. */
+static void good_and_slow(void)
+{
+    good();
+    for (uint32_t i = 0; i < clients.count; i++) {
+        clients.ns[i] = (int64_t)(i + 1) * 60000000000;
+    }
+}
+
+static int64_t time_of(enum load_history_kind kind, uint32_t client, uint32_t seq)
+{
+    return clients.ns[place(&clients, kind, client, A, seq)];
+}
+
+TEST(histcheck, finds_a_message_shown_to_a_member_who_has_left)
+{
+    good_and_slow();
+    bob_was_away(time_of(LOAD_HISTORY_SEND, 0, 3) - INT64_C(2000000000), 0, 0);
+    finds(TOOL_CHECK_FOREIGN, 2); /* A:3 fetched, A:4 live */
+    good_and_slow();
+    bob_was_away(time_of(LOAD_HISTORY_SEND, 0, 3) - 1, 0, 0);
+    finds(TOOL_CHECK_FOREIGN, 1); /* A:3 was sent within the second that a revocation may take */
+}
+
+TEST(histcheck, who_left_and_came_back_must_have_what_was_sent_meanwhile_only_if_he_was_there)
+{
+    good_and_slow(); /* away around A:3, which he fetched after he had come back */
+    bob_was_away(time_of(LOAD_HISTORY_SEND, 0, 3) - 1, time_of(LOAD_HISTORY_SEND, 0, 3) + 1,
+                 time_of(LOAD_HISTORY_SEND, 0, 3) + 2);
+    finds_only(TOOL_CHECK_FOREIGN, 0);
+    take_out(&clients, place(&clients, LOAD_HISTORY_FETCHED, 1, A, 3));
+    finds_only(TOOL_CHECK_MISSING, 0); /* sent in the instant he was away: not his */
+    take_out(&clients, place(&clients, LOAD_HISTORY_DELIVER, 1, A, 1));
+    finds_only(TOOL_CHECK_MISSING, 1);
+}
+
 TEST(histcheck, finds_a_delivery_before_the_sending)
 {
     good();
