@@ -1,8 +1,8 @@
 /* control_api_router_fuzz.c - any request, with any answers of the store, ends in a well-formed response.
  *
- * Input: flags, method (its high bits: login unknown, repeated, as Bob), bytes that decide answers up to a NUL, the target up to a line feed, then the body.
+ * Input: flags, method (its high bits: login unknown, repeated, as Bob, with a key), bytes that decide answers up to a NUL, the target up to a line feed, then the body.
  * Properties: it ends; the status is one; the body is JSON or empty; headers are lines; memory comes back; who has no token
- * gets no further than 401 where one is needed.
+ * gets no further than 401 where one is needed; asked again with the same key, what was answered well is answered again.
  */
 #include "control/api/route.h"
 #include "control/api/router.h"
@@ -38,6 +38,32 @@ static void check_response(const struct api_request *r, bool has_token)
              "needs a token");
 }
 
+/* The answer that a key must get from now on. */
+static struct {
+    uint16_t status; /* 0: none yet */
+    size_t size;
+    uint8_t body[ARENA];
+} kept;
+
+static void check_kept(const struct api_request *r)
+{
+    const struct nx_bytes body = nx_writer_bytes(&r->response.body);
+    const bool is_good = r->response.status >= 200 && r->response.status < 300;
+    if (r->headers.idempotency_key.size == 0 || r->route == NULL || !r->route->keeps_answer ||
+        r->method != NX_BUS_POST || body.size > sizeof(kept.body)) {
+        return;
+    }
+    if (kept.status == 0 && is_good) {
+        kept.status = r->response.status;
+        kept.size = body.size;
+        memcpy(kept.body, body.at, body.size);
+    } else if (kept.status != 0 && is_good) {
+        fz_check(kept.status == r->response.status && kept.size == body.size &&
+                     memcmp(kept.body, body.at, body.size) == 0,
+                 "a key is answered once");
+    }
+}
+
 static void request(const uint8_t *data, struct nx_bytes target, struct nx_bytes rest)
 {
     static uint8_t arena[ARENA];
@@ -59,6 +85,8 @@ static void request(const uint8_t *data, struct nx_bytes target, struct nx_bytes
     r.headers.content_type = data[0] & 64    ? nx_bytes_text("Application/JSON; charset=utf-8")
                              : data[0] & 128 ? nx_bytes_slice(rest, 0, 20)
                                              : nx_bytes_of(NULL, 0);
+    r.headers.idempotency_key =
+        data[1] & 64 ? nx_bytes_slice(rest, 0, 1 + (data[1] & 128)) : nx_bytes_of(NULL, 0);
     if (has_token) {
         memcpy(authorization, "Bearer ", 7);
         memcpy(authorization + 7, fz.tokens[who], fz.token_sizes[who]);
@@ -84,6 +112,7 @@ static void request(const uint8_t *data, struct nx_bytes target, struct nx_bytes
         }
     }
     check_response(&r, has_token);
+    check_kept(&r);
     api_request_fini(&r);
 }
 
@@ -99,7 +128,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         nx_map_clear(&fz.world.logins.alive); /* the store must say whether the login is good */
     }
     const struct nx_bytes target = until(&rest, '\n');
-    for (int times = (data[1] & 16) != 0 ? REPEATS : 1; times > 0; times--) {
+    kept.status = 0;
+    const int most = data[1] & 16 ? REPEATS : data[1] & 64 ? 3 : 1;
+    for (int times = most; times > 0; times--) {
         request(data, target, rest);
     }
     fz_close();

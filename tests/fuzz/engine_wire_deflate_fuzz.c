@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-enum { OUT_SIZE = 1 << 16 };
+enum { OUT_SIZE = 1 << 16, PIECE = 64 };
 
 static _Alignas(16) uint8_t inflater_block[NX_DEFLATE_INFLATER_SIZE];
 static _Alignas(16) uint8_t deflater_block[NX_DEFLATE_DEFLATER_SIZE];
@@ -52,18 +52,27 @@ static long zlib_inflate(struct nx_bytes message, int window_bits, uint8_t *out,
     memcpy(whole + message.size, "\0\0\xff\xff", 4);
     z.next_in = whole;
     z.avail_in = (unsigned)message.size + 4;
-    z.next_out = out;
-    z.avail_out = (unsigned)room;
+    size_t size = 0;
     int result = Z_OK;
-    /* Our messages may also end with a final block, and nothing behind it. */
-    while (z.avail_in != 0 && (result = inflate(&z, Z_SYNC_FLUSH)) == Z_STREAM_END && z.avail_in > 4) {
-        require(inflateReset(&z) == Z_OK);
+    bool is_over = false;
+    /* In pieces smaller than any window: what lies further back than it is gone. Our messages may also end with a final block,
+     * and nothing behind it. */
+    while (!is_over && size < room) {
+        const size_t piece = room - size < PIECE ? room - size : PIECE;
+        z.next_out = out + size;
+        z.avail_out = (unsigned)piece;
+        result = inflate(&z, Z_SYNC_FLUSH);
+        size += piece - z.avail_out;
+        if (result == Z_STREAM_END && z.avail_in > 4) {
+            require(inflateReset(&z) == Z_OK);
+        } else {
+            is_over = result != Z_OK || (z.avail_in == 0 && z.avail_out != 0);
+        }
     }
     const bool is_good =
         result == Z_OK || result == Z_STREAM_END || (result == Z_BUF_ERROR && z.avail_in == 0);
-    const long size = is_good ? (long)(room - z.avail_out) : -1;
     require(inflateEnd(&z) == Z_OK);
-    return size;
+    return is_good ? (long)size : -1;
 }
 
 /* Compresses as another sender would: any level, memory and strategy, flushed at `cut`. Returns bytes without the last four. */
