@@ -120,6 +120,37 @@ def resumes_after_a_cut_without_loss_or_duplicate():
         r.close()
 
 
+def takes_in_who_comes_back_again_and_again():
+    first = None
+    for _ in range(70):  # more than the 64 sessions of a user: none of these has a client any more
+        b = bob.gateway()
+        assert b.ready["resume_window"] == {"seconds": 120, "events": 256}, b.ready["resume_window"]
+        first = first or (b.session_id, b.seq)
+        b.cut()
+    r = Gateway(server.port, bob.token, resume=first)  # it made room for others, and its client can fetch
+    r.wait("RESUMED")
+    r.wait("NEXUS_RESYNC", lambda d: d["channel_id"] == channel)
+    ann.api("POST", f"/channels/{channel}/messages", {"content": "still here"})
+    r.wait("MESSAGE_CREATE", lambda d: d["content"] == "still here")
+    r.close()
+
+
+def hears_what_is_unread_elsewhere():
+    other = ann.api("POST", f"/guilds/{guild['id']}/channels", {"name": "elsewhere", "type": 0})["id"]
+    b = bob.gateway()
+    b.wait("GUILD_CREATE")
+    b.send(64, {"guild_id": guild["id"], "channels": [other]})
+    assert [c["id"] for c in b.wait("NEXUS_SUBSCRIBED")["d"]["channels"]] == [other]
+    for i in range(5):
+        last = ann.api("POST", f"/channels/{channel}/messages", {"content": f"not looked at {i}"})
+    b.wait("NEXUS_UNREAD", lambda d: d["channel_id"] == channel and d["last_seq"] == last["seq"], seconds=3)
+    assert b.messages(channel) == [] and len([e for e in b.events if e["t"] == "NEXUS_UNREAD"]) <= 3
+    ann.api("POST", f"/channels/{other}/messages", {"content": "looked at"})
+    b.wait("MESSAGE_CREATE", lambda d: d["content"] == "looked at")
+    assert not [e for e in b.events if e["t"] == "NEXUS_UNREAD" and e["d"]["channel_id"] == other]
+    b.close()
+
+
 def refuses_what_it_must():
     b = bob.gateway()
     for resume, codes in ((("nonsense", 1), (None,)), ((b.session_id, 10 ** 6), (4007, 4104, None))):
@@ -180,4 +211,4 @@ def loses_rights_at_once():
 if __name__ == "__main__":
     run([joins_by_invite, hears_messages_live_with_gapless_seq, acknowledges_gateway_sends_once_per_nonce,
          edits_and_deletes_reach_others_and_history, pages_through_history, shows_typing_presence_and_read_state,
-         resumes_after_a_cut_without_loss_or_duplicate, refuses_what_it_must, survives_restarts_of_its_children, loses_rights_at_once])
+         resumes_after_a_cut_without_loss_or_duplicate, takes_in_who_comes_back_again_and_again, hears_what_is_unread_elsewhere, refuses_what_it_must, survives_restarts_of_its_children, loses_rights_at_once])
