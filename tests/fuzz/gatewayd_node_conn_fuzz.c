@@ -34,6 +34,7 @@ struct client {
     size_t seen_size;
     bool is_open;      /* the stream's memory is in use */
     bool is_connected; /* may send */
+    bool has_closed;   /* first, so that what comes may be cut */
     bool may_be_head;  /* it may have asked with HEAD: answers then promise bodies that do not come */
 };
 
@@ -57,6 +58,7 @@ static struct {
     struct nx_endpoint where;
     struct client clients[CLIENTS];
     struct nx_bytes decide; /* how control answers */
+    bool is_orderly;        /* control has answered everything well */
     char token[NX_TOKEN_SIZE_MAX];
 } world;
 
@@ -68,6 +70,7 @@ static void rest_answer(uint64_t request)
 {
     static const uint8_t body[3000] = "{\"a\":1}";
     const uint8_t how = fuzz_u8(&world.decide);
+    world.is_orderly = world.is_orderly && how % 8 == 0;
     const size_t size = how & 8 ? sizeof(body) : 7;
     struct nx_bus_rest_response message = {.request = request,
                                            .is_last = 1,
@@ -275,12 +278,16 @@ static void check_seen(struct client *c)
     while (left.size != 0 && !is_upgraded && !c->may_be_head) {
         const enum nx_err err = nx_http1_response_parse(left, 0, false, &response);
         if (err == NX_E_TRUNCATED) {
+            fuzz_check(c->has_closed || !world.is_orderly || c->seen_size == SEEN_MAX, "a whole head");
             return;
         }
         fuzz_check(err == NX_OK && !response.is_until_close && !response.is_chunked, "a response");
         is_upgraded = response.status == 101;
         fuzz_check(nx_deflate_answer_read(&response.headers, &terms) == NX_OK, "terms");
         left = nx_bytes_slice(left, response.head_size, SIZE_MAX);
+        fuzz_check(left.size >= response.content_length || c->has_closed || !world.is_orderly ||
+                       c->seen_size == SEEN_MAX,
+                   "a whole response");
         left = nx_bytes_slice(left, (size_t)response.content_length, SIZE_MAX);
     }
     struct nx_ws ws;
@@ -304,7 +311,7 @@ static void on_closed(void *context, enum nx_err why)
     check_seen(c);
     c->is_open = c->is_connected = false;
     c->sent_start = c->sent_size = c->seen_size = 0;
-    c->may_be_head = false;
+    c->may_be_head = c->has_closed = false;
 }
 
 static const struct nx_stream_events STREAM_EVENTS = {.connected = on_connected,
@@ -384,6 +391,7 @@ static void step(uint8_t what, struct client *c, struct nx_bytes bytes)
         break;
     case 5:
         if (c->is_open) {
+            c->has_closed = true;
             nx_stream_close(&c->stream);
         }
         break;
@@ -479,9 +487,11 @@ static void world_open(uint8_t choice)
 
 static void world_close(void)
 {
+    run_ms(500);
     (void)nx_host_enter(world.client_host);
     for (size_t i = 0; i < CLIENTS; i++) {
         if (world.clients[i].is_open) {
+            world.clients[i].has_closed = true;
             nx_stream_close(&world.clients[i].stream);
         }
     }
@@ -536,6 +546,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     const uint8_t choice = fuzz_u8(&input);
     world.decide = nx_bytes_slice(input, 0, 4);
+    world.is_orderly = true;
     input = nx_bytes_slice(input, 4, SIZE_MAX);
     world_open(choice);
     for (int steps = 0; steps < STEPS_MAX && input.size != 0; steps++) {
