@@ -1,6 +1,6 @@
 /* Property: the events of a stream are the same however it is cut into pieces; text is UTF-8, sizes stay below the cap, an
- * idle connection needs no buffer, and nothing comes after the end. The first bytes choose role, extension and cuts; the rest is
- * the stream. */
+ * idle connection needs no buffer, and nothing comes after the end; a frame or close reason that is written reads back. The
+ * first bytes choose role, extension and cuts; the rest is the stream, and the payload of what is written. */
 #include "engine/wire/ws.h"
 
 #include "engine/base/text.h"
@@ -98,6 +98,47 @@ static void run(const uint8_t *bytes, size_t size, uint8_t choice, uint32_t seed
     free(ws.buffer);
 }
 
+/* What we write, the other side reads: any opcode, size and mask; a reason is cut at a character. */
+static void check_written(const uint8_t *bytes, size_t size, uint8_t choice, const uint8_t mask[4])
+{
+    static const enum nx_ws_opcode opcodes[] = {NX_WS_OPCODE_BINARY, NX_WS_OPCODE_PING, NX_WS_OPCODE_PONG,
+                                                NX_WS_OPCODE_CLOSE};
+    static const struct nx_ws_config configs[] = {
+        {NX_WS_ROLE_SERVER, 1 << 20, 1},
+        {NX_WS_ROLE_CLIENT, 1 << 20, 1},
+    };
+    static uint8_t frame[NX_WS_HEADER_SIZE_MAX + 8192];
+    uint8_t reason[NX_WS_CONTROL_SIZE_MAX];
+    const bool is_masked = (choice & 1) == 0;
+    const enum nx_ws_opcode opcode = opcodes[choice >> 2 & 3];
+    const bool is_text = nx_text_is_utf8(nx_bytes_of(bytes, size));
+    struct nx_bytes payload = nx_bytes_of(bytes, opcode == NX_WS_OPCODE_BINARY || size < 125 ? size : 125);
+    if (opcode == NX_WS_OPCODE_CLOSE) {
+        if (!is_text) {
+            return;
+        }
+        payload = nx_bytes_of(reason, nx_ws_frame_close(reason, 1000, nx_bytes_of(bytes, size)));
+        require(payload.size <= sizeof(reason) && (size > 123 || payload.size == size + 2));
+    }
+    const size_t head = nx_ws_frame_header(frame, opcode, true, false, payload.size, is_masked ? mask : NULL);
+    require(head == nx_ws_frame_header_size(payload.size, is_masked));
+    if (is_masked) {
+        nx_ws_frame_mask_copy(frame + head, payload.at, payload.size, mask, 0);
+    } else if (payload.size != 0) {
+        memcpy(frame + head, payload.at, payload.size);
+    }
+    struct nx_ws ws;
+    struct nx_ws_event event;
+    struct nx_ws_feed feed = {frame, frame + head + payload.size};
+    nx_ws_init(&ws, &configs[is_masked ? 0 : 1], false);
+    require(nx_ws_next(&ws, &feed, &event) && feed.at == feed.end);
+    if (opcode == NX_WS_OPCODE_CLOSE) {
+        require(event.kind == NX_WS_EVENT_CLOSE && event.code == 1000);
+    } else {
+        require(nx_bytes_equal(event.payload, payload) && event.kind != NX_WS_EVENT_FAILED);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct log one;
@@ -107,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     uint32_t seed;
     memcpy(&seed, bytes, sizeof(seed));
+    check_written(bytes + 5, size - 5, bytes[4], bytes);
     run(bytes + 5, size - 5, bytes[4], seed, &one);
     run(bytes + 5, size - 5, bytes[4], ~seed * 7, &two);
     require(one.size == two.size && memcmp(one.bytes, two.bytes, one.size) == 0);

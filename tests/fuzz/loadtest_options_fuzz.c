@@ -60,12 +60,13 @@ static enum nx_err parse(enum load_options_mode mode, int argc, char *const *arg
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct nx_bytes input = nx_bytes_of(bytes, size);
-    const enum load_options_mode mode = fuzz_u8(&input) % 3;
+    const enum load_options_mode mode = fuzz_u8(&input) % 4;
     char *argv[ARGUMENTS_MAX];
     int argc = 0;
     while (input.size != 0 && argc < ARGUMENTS_MAX) {
         argv[argc++] = fuzz_text(fuzz_until(&input, '\0'));
     }
+    fuzz_check(strstr(load_options_help(mode), "usage: nexus load") != NULL, "help");
     const enum nx_err err = parse(mode, argc, argv, &one);
     if (err == NX_OK) {
         check_taken(&one, argv, argc);
