@@ -356,7 +356,7 @@ static void answer_subscribed(struct gw_hub *hub, struct gw_session *session, ui
     }
 }
 
-static void subscribe(struct gw_hub *hub, struct gw_session *session, const struct gw_op *op)
+static void subscribe(struct gw_hub *hub, nx_time now, struct gw_session *session, const struct gw_op *op)
 {
     const uint32_t slot = gw_guild_find(&hub->guilds, op->guild_id);
     const struct gw_ref *ref = slot == GW_GUILD_NONE ? NULL : gw_session_ref(session, slot);
@@ -365,6 +365,7 @@ static void subscribe(struct gw_hub *hub, struct gw_session *session, const stru
     bool has_rights = true;
     if (ref != NULL) {
         /* What is pending is older than the last_seq that is answered. */
+        gw_hub_unread_flush(hub, now, slot);
         gw_fanout_catch_up(&hub->fanout, slot, ref->member);
         const struct gw_member *member = &gw_guild_at(&hub->guilds, slot)->members[ref->member];
         /* While control comes back its rights are not known: they count at each delivery, and the answer waits for them. */
@@ -440,7 +441,7 @@ static void ready_op(struct gw_hub *hub, nx_time now, struct gw_session *session
         members(session, op, out);
         break;
     case GW_OP_SUBSCRIBE:
-        subscribe(hub, session, op);
+        subscribe(hub, now, session, op);
         break;
     case GW_OP_SEND_MESSAGE:
         out->kind = GW_VERDICT_MESSAGE;

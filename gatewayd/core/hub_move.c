@@ -38,6 +38,8 @@ uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *
     uint32_t first = 0;
     if (is_found) {
         for (uint32_t i = 0; i < session->refs_count; i++) {
+            gw_hub_unread_flush(hub, now,
+                                session->refs[i].guild); /* Nobody would tell it on the new shard. */
             gw_fanout_catch_up(&hub->fanout, session->refs[i].guild, session->refs[i].member);
         }
         first = first_whole(hub, session);

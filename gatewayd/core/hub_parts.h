@@ -80,6 +80,9 @@ void gw_hub_send_fini(struct gw_hub *hub);
 /** The channel in `slot` has a new message, which needs one of `intents`. */
 void gw_hub_unread_note(struct gw_hub *hub, nx_time now, uint32_t slot, uint64_t intents);
 
+/** Tells at once what is due later in the guild in `slot`: one of its members leaves, or will look at something else. */
+void gw_hub_unread_flush(struct gw_hub *hub, nx_time now, uint32_t slot);
+
 /** Gives the memory of what is due back. */
 void gw_hub_unread_fini(struct gw_hub *hub);
 

@@ -63,6 +63,21 @@ void gw_hub_unread_note(struct gw_hub *hub, nx_time now, uint32_t slot, uint64_t
     }
 }
 
+void gw_hub_unread_flush(struct gw_hub *hub, nx_time now, uint32_t slot)
+{
+    const struct gw_guild *guild = gw_guild_at(&hub->guilds, slot);
+    if (guild->selective_count == 0) {
+        return;
+    }
+    for (uint32_t at = guild->channels_first; at != GW_GUILD_NONE;
+         at = gw_guild_channel_at(&hub->guilds, at)->next) {
+        struct gw_channel *channel = gw_guild_channel_at(&hub->guilds, at);
+        if (channel->is_unread) {
+            tell(hub, now, channel, hub->unread.intents);
+        }
+    }
+}
+
 void gw_hub_unread_tick(struct gw_hub *hub, nx_time now)
 {
     struct gw_hub_unread *unread = &hub->unread;

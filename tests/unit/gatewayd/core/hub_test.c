@@ -992,6 +992,36 @@ TEST(hub, those_who_never_resume_lock_nobody_out)
     close_hub(hub);
 }
 
+TEST(hub, what_is_unread_is_told_before_a_session_moves_or_looks_elsewhere)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    size_t size = 0;
+    for (int i = 0; i < 2; i++) {
+        (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\",\"channels\":[]}}");
+        (void)heard(hub, session);
+        for (uint64_t seq = 6; seq <= 7; seq++) {
+            BUS(hub, event, EVENT, .guild_id = 7, .channel_id = 70, .intents = 1 << 9,
+                .seq = seq + 2 * (uint64_t)i, .tail = nx_bytes_text("\"t\":\"MESSAGE_CREATE\",\"d\":{}}"));
+        }
+        gw_fanout_settle_all(&hub->fanout);
+        (void)heard(hub, session); /* of the first one, at once */
+        if (i == 0) {
+            (void)say(hub, session, "{\"op\":64,\"d\":{\"guild_id\":\"7\"}}");
+            const char *text = heard(hub, session);
+            CHECK(strstr(text, "\"channel_id\":\"70\",\"last_seq\":7}") != NULL, "%s", text);
+        }
+    }
+    uint8_t *bytes = gw_hub_move_export(hub, start, session, &size);
+    char text[4096] = "";
+    for (size_t k = 0; k < size && k < sizeof(text) - 1; k++) {
+        text[k] = bytes[k] != 0 ? (char)bytes[k] : ' ';
+    }
+    CHECK(strstr(text, "\"channel_id\":\"70\",\"last_seq\":9}") != NULL, "%s", text);
+    give(NULL, bytes, size);
+    close_hub(hub);
+}
+
 TEST(hub, deadlines_close_the_silent)
 {
     struct gw_hub *hub = open_hub(0);
