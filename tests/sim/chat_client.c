@@ -241,8 +241,9 @@ static void subscribe(struct chat_client *c)
     }
 }
 
+/* `is_live`: it comes in the order of the events; a NEXUS_RESYNC from the bulk link may be overtaken by them. */
 static struct chat_view *view_told(struct chat_client *c, uint64_t channel_id, uint64_t last_seq,
-                                   const char *what)
+                                   const char *what, bool is_live)
 {
     const int channel = channel_of(c->chat, channel_id);
     if (channel < 0 || !c->views[channel].is_member) {
@@ -250,7 +251,7 @@ static struct chat_view *view_told(struct chat_client *c, uint64_t channel_id, u
         return NULL;
     }
     struct chat_view *view = &c->views[channel];
-    if (last_seq < view->live_seq) {
+    if (is_live && last_seq < view->live_seq) {
         chat_fail(c->chat, c, "%s says %" PRIu64 " of channel %d after it heard %" PRIu64, what, last_seq,
                   channel, view->live_seq);
     }
@@ -262,7 +263,7 @@ static void unread(struct chat_client *c, struct nx_json d)
 {
     const uint64_t id = number_of(d, "channel_id");
     const uint64_t last_seq = number_of(d, "last_seq");
-    struct chat_view *view = view_told(c, id, last_seq, "NEXUS_UNREAD");
+    struct chat_view *view = view_told(c, id, last_seq, "NEXUS_UNREAD", true);
     c->unreads++;
     if (view != NULL && looks_at(c, (uint32_t)channel_of(c->chat, id))) {
         chat_fail(c->chat, c, "NEXUS_UNREAD of a channel that it looks at");
@@ -285,7 +286,7 @@ static void subscribed(struct chat_client *c, struct nx_json d)
     }
     struct nx_json_walk walk = nx_json_walk(channels);
     while (nx_json_array_next(&walk, &one)) {
-        (void)view_told(c, number_of(one, "id"), number_of(one, "last_seq"), "NEXUS_SUBSCRIBED");
+        (void)view_told(c, number_of(one, "id"), number_of(one, "last_seq"), "NEXUS_SUBSCRIBED", true);
     }
 }
 
@@ -343,7 +344,7 @@ static void dispatch(struct chat_client *c, struct nx_json root, struct nx_json 
     } else if (nx_bytes_is(t, "NEXUS_RESYNC")) {
         const uint64_t last_seq = number_of(d, "last_seq");
         c->resyncs++;
-        (void)view_told(c, number_of(d, "channel_id"), last_seq, "NEXUS_RESYNC");
+        (void)view_told(c, number_of(d, "channel_id"), last_seq, "NEXUS_RESYNC", false);
         chat_tell(c->chat, c, "RESYNC of %" PRIu64 " to %" PRIu64, number_of(d, "channel_id"), last_seq);
     }
 }
