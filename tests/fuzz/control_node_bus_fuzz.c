@@ -420,6 +420,12 @@ static void world_open(uint8_t choice)
 
 static void world_close(void)
 {
+    run_ms(500);
+    for (uint32_t i = 0; i < world.requests_count; i++) {
+        const struct request *r = &world.requests[i];
+        fuzz_check(r->end == NULL || !r->end->is_open || r->is_begun == r->is_done,
+                   "an answer that began ends");
+    }
     (void)nx_host_enter(world.gateway_host);
     for (size_t i = 0; i < LINKS; i++) {
         if (world.ends[i].is_open) {
