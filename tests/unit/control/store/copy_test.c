@@ -36,7 +36,7 @@ static void fill(struct fixture *f)
                                .author_id = ALICE,
                                .content =
                                    text(i % 3 == 0 ? "" : "na\xc3\xafve \xf0\x9f\x98\x80 \xe2\x80\xae"),
-                               .nonce = nx_bytes_of("abcdefghij" + i % 10, i % 2)});
+                               .nonce = nx_bytes_of(&"abcdefghij"[i % 10], i % 2)});
     }
     ASK(f, NX_OK, .kind = CTL_ASK_ROLE_PUT,
         .role_put = {.id = 300, .guild_id = GUILD, .name = text("r"), .permissions = UINT64_MAX});
