@@ -34,7 +34,7 @@ enum {
 
     SFU_SDP_SIZE_MAX = 65536,     /**< bytes of one description; what /voice lets through */
     SFU_SDP_LINE_SIZE_MAX = 4096, /**< bytes of one line; longer ones are ignored */
-    SFU_SDP_MEDIA_MAX = 48,      /**< m-lines of one description: sends and slots of one client */
+    SFU_SDP_MEDIA_MAX = 48,       /**< m-lines of one description: sends and slots of one client */
     SFU_SDP_CODECS_MAX = 64,      /**< payload types of one m-line; a browser offers about 45 */
     SFU_SDP_EXTS_MAX = 32,        /**< header extensions of one m-line; a browser offers about 16 */
     SFU_SDP_RIDS_MAX = 8,         /**< simulcast layers of one m-line; browsers send 3 */
