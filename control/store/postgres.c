@@ -3,6 +3,8 @@
 #include "control/store/copy.h"
 #include "control/store/limits.h"
 #include "control/store/postgres_batch.h"
+#include "control/store/postgres_reader.h"
+#include "control/store/postgres_sweep.h"
 #include "engine/base/assert.h"
 #include "engine/io/clock.h"
 
@@ -14,16 +16,6 @@ enum { WINDOW_US_PER_MS = 1000, URL_SIZE_MAX = 2048 };
 
 struct postgres_store;
 
-/** One reading session: its questions under way, in order. */
-struct reader {
-    struct store_postgres_link link;
-    struct postgres_store *store;
-    struct store_postgres_asked asked[STORE_PG_READS_MAX];
-    uint32_t first;
-    uint32_t count;
-    bool has_result; /* of the first, whose sync is still to come */
-};
-
 /* One more than are under way: the next one is sent before the one that has committed is answered. */
 enum { BATCH_SLOTS = STORE_PG_BATCHES + 1 };
 
@@ -33,7 +25,7 @@ struct postgres_store {
     uint32_t commit_window_us;
     struct store_postgres_context context;
     struct store_postgres_link writer;
-    struct reader readers[STORE_READERS];
+    struct store_postgres_reader readers[STORE_READERS];
     struct nx_loop_task task; /* sends what was asked in this turn */
     struct nx_timer window;
     struct nx_timer tick;
@@ -50,20 +42,13 @@ struct postgres_store {
     uint32_t one_by_one;  /* questions to be sent each in a batch of its own, after a failure */
     bool is_rolling_back; /* everything under way was swept away; the ROLLBACK's results are awaited */
     bool has_failed;      /* the first failed batch of those under way was seen */
-    bool is_sweeping;
-    nx_time busy_since; /* of the sweep or the ROLLBACK under way */
+    nx_time busy_since;   /* of the sweep or the ROLLBACK under way */
     bool is_closing;
     bool is_replaced;
     uint64_t mark;      /* of the last batch that has one */
     uint64_t lost_mark; /* of the first batch with one whose fate is not known; 0 none */
-    int64_t sweep_due_ms;
-    int64_t now_ms; /* latest wall clock of an asker */
-    struct {
-        int64_t channel_id;
-        int64_t author_id;
-        uint8_t nonce[512];
-        size_t nonce_size;
-    } sweep;
+    int64_t now_ms;     /* latest wall clock of an asker */
+    struct store_postgres_sweep sweep;
 };
 
 static void kick(struct postgres_store *store);
@@ -152,7 +137,7 @@ static bool must_gather(struct postgres_store *store)
 static void kick(struct postgres_store *store)
 {
     while (store->asked_count > 0 && store->writer.state == STORE_POSTGRES_READY && !store->is_rolling_back &&
-           !store->has_failed && !store->is_sweeping) {
+           !store->has_failed && !store->sweep.is_under_way) {
         if (store->one_by_one > 0) {
             if (store->batch_count > 0) {
                 return;
@@ -227,13 +212,12 @@ static void batches_failed(struct postgres_store *store)
     }
 }
 
-static void sweep_result(struct postgres_store *store, const PGresult *result);
-
 static void writer_result(void *context, const PGresult *result)
 {
     struct postgres_store *store = context;
-    if (store->is_sweeping) {
-        sweep_result(store, result);
+    if (store->sweep.is_under_way) {
+        store_postgres_sweep_result(&store->sweep, &store->context, result, store->now_ms);
+        wake(store);
         return;
     }
     if (store->is_rolling_back) {
@@ -275,59 +259,10 @@ static void writer_result(void *context, const PGresult *result)
 
 static void sweep_kick(struct postgres_store *store)
 {
-    const bool is_dead = store->context.has_dead_channels;
-    if (store->is_closing || store->is_sweeping || store->is_rolling_back || store->batch_count > 0 ||
-        store->asked_count > 0 || store->writer.state != STORE_POSTGRES_READY ||
-        (!is_dead && store->now_ms < store->sweep_due_ms)) {
-        return;
-    }
-    const enum nx_err err =
-        is_dead ? STORE_PG_SEND(store->writer.db, SWEEP_DEAD, STORE_PG_INT(STORE_SWEEP_ROWS))
-                : STORE_PG_SEND(store->writer.db, SWEEP_NONCES, STORE_PG_INT(store->sweep.channel_id),
-                                STORE_PG_INT(store->sweep.author_id),
-                                STORE_PG_TEXT(nx_bytes_of(store->sweep.nonce, store->sweep.nonce_size)),
-                                STORE_PG_INT(store->now_ms - STORE_NONCE_MS), STORE_PG_INT(STORE_SWEEP_ROWS));
-    if (err == NX_OK) {
-        store->is_sweeping = true;
+    if (!store->is_closing && !store->sweep.is_under_way && !store->is_rolling_back &&
+        store->batch_count == 0 && store->asked_count == 0 && store->writer.state == STORE_POSTGRES_READY) {
         store->busy_since = nx_clock_now();
-        store_postgres_link_sent(&store->writer, 1);
-        store_postgres_link_sync(&store->writer);
-    }
-}
-
-static void sweep_result(struct postgres_store *store, const PGresult *result)
-{
-    struct store_postgres_rows rows = {.result = result};
-    switch (PQresultStatus(result)) {
-    case PGRES_PIPELINE_SYNC:
-        store->is_sweeping = false;
-        wake(store);
-        return;
-    case PGRES_TUPLES_OK:
-        break;
-    default: /* Not now: the next pass tries again. */
-        store->context.has_dead_channels = false;
-        store->sweep_due_ms = store->now_ms + STORE_NONCE_SWEEP_MS;
-        return;
-    }
-    const uint64_t count = PQntuples(result) > 0 ? store_postgres_sql_u64(&rows, 0) : 0;
-    if (store->context.has_dead_channels) {
-        store->context.has_dead_channels = count != 0;
-        return;
-    }
-    memset(&store->sweep, 0, sizeof store->sweep);
-    if (count < STORE_SWEEP_ROWS) {
-        store->sweep_due_ms = store->now_ms + STORE_NONCE_SWEEP_MS;
-        return;
-    }
-    const struct nx_bytes nonce = store_postgres_sql_borrow(&rows, 3);
-    store->sweep.channel_id = store_postgres_sql_i64(&rows, 1);
-    store->sweep.author_id = store_postgres_sql_i64(&rows, 2);
-    if (nonce.size > sizeof store->sweep.nonce) {
-        store->sweep.author_id++; /* Not to be remembered: go on behind its author. */
-    } else if (nonce.size != 0) {
-        memcpy(store->sweep.nonce, nonce.at, nonce.size);
-        store->sweep.nonce_size = nonce.size;
+        store_postgres_sweep_send(&store->sweep, &store->context, &store->writer, store->now_ms);
     }
 }
 
@@ -335,78 +270,24 @@ static void sweep_result(struct postgres_store *store, const PGresult *result)
 
 static void kick_readers(struct postgres_store *store)
 {
-    bool has_ready = false;
+    bool has_any = false;
     for (size_t i = 0; i < STORE_READERS; i++) {
-        struct reader *reader = &store->readers[i];
-        has_ready = has_ready || reader->link.state == STORE_POSTGRES_READY;
-        bool has_sent = false;
-        while (reader->link.state == STORE_POSTGRES_READY && reader->count < STORE_PG_READS_MAX &&
-               !nx_list_is_empty(&store->reads)) {
-            struct store_request *request =
-                NX_LIST_ITEM(nx_list_pop_front(&store->reads), struct store_request, link);
-            const enum nx_err err = store_postgres_question_put(&store->context, reader->link.db, request);
-            if (err != NX_OK) {
-                request->answer = (struct ctl_answer){.verdict = err};
-                deliver(store, request);
-                continue;
-            }
-            reader->asked[(reader->first + reader->count++) % STORE_PG_READS_MAX] =
-                (struct store_postgres_asked){request, nx_clock_now()};
-            store_postgres_link_sent(&reader->link, 1 + (PQpipelineSync(reader->link.db) == 1));
-            has_sent = true;
-        }
-        if (has_sent) {
-            store_postgres_link_flush(&reader->link);
-        }
+        has_any = store_postgres_reader_send(&store->readers[i], &store->reads) || has_any;
     }
-    while (!has_ready && !nx_list_is_empty(&store->reads)) { /* Nobody to ask: fail fast. */
+    while (!has_any && !nx_list_is_empty(&store->reads)) { /* Nobody to ask: fail fast. */
         refuse(store, NX_LIST_ITEM(nx_list_pop_front(&store->reads), struct store_request, link));
     }
 }
 
-static void reader_result(void *context, const PGresult *result)
+static void reader_answered(void *owner, struct store_request *request)
 {
-    struct reader *reader = context;
-    if (reader->count == 0) {
-        return;
-    }
-    struct store_request *request = reader->asked[reader->first].request;
-    switch (PQresultStatus(result)) {
-    case PGRES_PIPELINE_SYNC:
-        reader->first = (reader->first + 1) % STORE_PG_READS_MAX;
-        reader->count--;
-        deliver(reader->store, request);
-        wake(reader->store);
-        break;
-    case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK:
-        store_postgres_question_take(&reader->store->context, result, request);
-        break;
-    default:
-        request->answer = (struct ctl_answer){.verdict = NX_E_UNAVAILABLE};
-        break;
-    }
+    deliver(owner, request);
 }
 
-static void reader_lost(void *context)
+static void reader_has_room(void *owner)
 {
-    struct reader *reader = context;
-    while (reader->count > 0) {
-        struct store_request *request = reader->asked[reader->first].request;
-        reader->first = (reader->first + 1) % STORE_PG_READS_MAX;
-        reader->count--;
-        refuse(reader->store, request);
-    }
-    wake(reader->store);
+    wake(owner);
 }
-
-static void reader_ready(void *context)
-{
-    wake(((struct reader *)context)->store);
-}
-
-static const struct store_postgres_link_events reader_events = {
-    .ready = reader_ready, .result = reader_result, .lost = reader_lost};
 
 /* ---- losing and finding the writer ---- */
 
@@ -414,12 +295,9 @@ static void writer_lost(void *context)
 {
     struct postgres_store *store = context;
     const uint32_t count = store->batch_count;
-    if (store->is_sweeping) { /* Whatever held it up: not again at once. */
-        store->sweep_due_ms = store->now_ms + STORE_NONCE_SWEEP_MS;
-    }
+    store_postgres_sweep_lost(&store->sweep, store->now_ms);
     store->is_rolling_back = false;
     store->has_failed = false;
-    store->is_sweeping = false;
     store->one_by_one = 0;
     store->batch_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -489,12 +367,12 @@ static void on_tick(void *context)
         is_late(batch_at(store, 0)->sent_at, now)) {
         store_postgres_link_drop(&store->writer);
     }
-    if ((store->is_sweeping || store->is_rolling_back) && is_late(store->busy_since, now)) {
+    if ((store->sweep.is_under_way || store->is_rolling_back) && is_late(store->busy_since, now)) {
         store_postgres_link_drop(&store->writer);
     }
     for (size_t i = 0; i < STORE_READERS; i++) {
-        struct reader *reader = &store->readers[i];
-        if (reader->count > 0 && is_late(reader->asked[reader->first].at, now)) {
+        struct store_postgres_reader *reader = &store->readers[i];
+        if (store_postgres_reader_waited_ns(reader, now) >= (int64_t)STORE_PG_WAIT_MS * NX_TIME_NS_PER_MS) {
             store_postgres_link_drop(&reader->link);
         }
     }
@@ -663,20 +541,6 @@ static enum nx_err open_writer(struct postgres_store *store, const struct store_
     return err;
 }
 
-static enum nx_err open_reader(struct postgres_store *store, struct reader *reader, char why[STORE_WHY_SIZE])
-{
-    PGconn *db = NULL;
-    enum nx_err err = store_postgres_setup_connect(&db, store->url, why);
-    if (err != NX_OK) {
-        return err;
-    }
-    reader->store = store;
-    reader->link = (struct store_postgres_link){
-        .db = db, .loop = store->base.loop, .url = store->url, .events = &reader_events, .context = reader};
-    err = store_postgres_setup_prepare(db, why);
-    return err == NX_OK ? store_postgres_link_open(&reader->link, db) : err;
-}
-
 enum nx_err store_postgres_open_with(struct store **out, const struct store_config *config,
                                      const struct store_migration *migrations, size_t count,
                                      char why[STORE_WHY_SIZE])
@@ -709,7 +573,12 @@ enum nx_err store_postgres_open_with(struct store **out, const struct store_conf
         err = open_writer(store, config, migrations, count, why);
     }
     for (size_t i = 0; i < STORE_READERS && err == NX_OK; i++) {
-        err = open_reader(store, &store->readers[i], why);
+        struct store_postgres_reader *reader = &store->readers[i];
+        reader->context = &store->context;
+        reader->owner = store;
+        reader->answered = reader_answered;
+        reader->has_room = reader_has_room;
+        err = store_postgres_reader_open(reader, config->loop, store->url, why);
     }
     if (err != NX_OK) {
         release(store);
