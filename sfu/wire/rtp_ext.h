@@ -108,8 +108,8 @@ static inline void sfu_rtp_ext_put(struct sfu_rtp_ext_set *set, enum sfu_rtp_ext
     set->kinds |= 1U << kind;
 }
 
-/** Takes over the elements of a packet whose bits are in `kinds`; they borrow from that packet. */
-void sfu_rtp_ext_take(struct sfu_rtp_ext_set *set, const struct sfu_rtp_exts *exts, uint32_t kinds);
+/** Takes over the elements of a packet whose bits are in `wanted`; they borrow from that packet. */
+void sfu_rtp_ext_take(struct sfu_rtp_ext_set *set, const struct sfu_rtp_exts *exts, uint32_t wanted);
 
 /**
  * Returns the bytes of the block that sfu_rtp_ext_write() writes for a receiver with `map`, its header included:

@@ -14,7 +14,7 @@ enum sfu_sdp_attr_verdict { SFU_SDP_ATTR_TAKEN, SFU_SDP_ATTR_UNKNOWN, SFU_SDP_AT
 
 /** Reads one attribute, what follows "a=", into `media` or, when that is NULL, into the session part of `sdp`. */
 enum sfu_sdp_attr_verdict sfu_sdp_attr_read(struct sfu_sdp *sdp, struct sfu_sdp_media *media,
-                                            struct nx_bytes line);
+                                            struct nx_bytes text);
 
 /** Reads the payload types of an m-line into media->codecs. Returns how many words were refused. */
 unsigned sfu_sdp_attr_formats(struct sfu_sdp_media *media);

@@ -47,14 +47,18 @@ static inline bool sfu_words_number(struct nx_bytes word, uint64_t max, uint64_t
     return true;
 }
 
+/** Returns the small letter of an ASCII capital, every other byte as it is. */
+static inline uint8_t sfu_words_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
 /** Returns whether `word` is `text` but for the case of ASCII letters. */
 static inline bool sfu_words_is(struct nx_bytes word, const char *text)
 {
     size_t i = 0;
     for (; i < word.size && text[i] != '\0'; i++) {
-        const uint8_t a = word.at[i] >= 'A' && word.at[i] <= 'Z' ? (uint8_t)(word.at[i] + 32) : word.at[i];
-        const char b = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 32) : text[i];
-        if (a != (uint8_t)b) {
+        if (sfu_words_lower(word.at[i]) != sfu_words_lower((uint8_t)text[i])) {
             return false;
         }
     }
