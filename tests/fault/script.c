@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALICE = 11, GUILD = 1000, CHANNEL = 2000, SENTENCES = 30, CROWD = 20, CONTENT_SIZE = 400 };
+enum { ALICE = 11, GUILD = 1000, CHANNEL = 2000, SENTENCES = 30, CROWD = 20, PAGE = 100, CONTENT_SIZE = 400 };
 static const int64_t NOW = 1800000000000;
 
 static _Alignas(16) uint8_t memory[1 << 18];
@@ -179,6 +179,9 @@ uint32_t script_crowd(struct script *s, uint32_t *refused)
 static void rows_check(struct script *s, const struct ctl_answer *answer)
 {
     const struct ctl_message_row *rows = answer->list.rows;
+    if (answer->list.rows_count < (s->said_count < PAGE ? s->said_count : PAGE)) {
+        wrong(s, "a page that is not whole was answered", NX_E_MALFORMED);
+    }
     for (uint32_t i = 0; i < answer->list.rows_count; i++) {
         char content[CONTENT_SIZE];
         char nonce[16] = "";
@@ -201,7 +204,7 @@ static bool read_all(struct script *s)
         ask(s, "list",
             (struct ctl_question){
                 .kind = CTL_ASK_MESSAGES_LIST,
-                .messages_list = {.channel_id = CHANNEL, .page = CTL_PAGE_AFTER_SEQ, .limit = 100}},
+                .messages_list = {.channel_id = CHANNEL, .page = CTL_PAGE_AFTER_SEQ, .limit = PAGE}},
             &answer);
     if (err == NX_OK) {
         rows_check(s, &answer);
