@@ -36,6 +36,15 @@ static uint32_t fingerprint_of(struct nx_bytes before)
     return (crc32_of(before, UINT32_MAX) ^ UINT32_MAX) ^ FINGERPRINT_XOR;
 }
 
+/* Byte `index` of what XOR-MAPPED-ADDRESS hides an address under: cookie, then transaction (RFC 8489 section 14.2). */
+static uint8_t mask_of(size_t index, const uint8_t *transaction)
+{
+    if (index < 4) {
+        return (uint8_t)(COOKIE >> (24 - 8 * index));
+    }
+    return transaction[index - 4];
+}
+
 static enum nx_err read_address(struct nx_bytes value, const uint8_t *transaction, struct nx_addr *out)
 {
     struct nx_reader in = nx_reader_init(value.at, value.size);
@@ -48,7 +57,7 @@ static enum nx_err read_address(struct nx_bytes value, const uint8_t *transactio
     }
     addr.family = is_ipv4 ? NX_ADDR_FAMILY_IPV4 : NX_ADDR_FAMILY_IPV6;
     for (size_t i = 0; nx_reader_left(&in) != 0; i++) {
-        addr.ip[i] = nx_reader_u8(&in) ^ (i < 4 ? (uint8_t)(COOKIE >> (24 - 8 * i)) : transaction[i - 4]);
+        addr.ip[i] = nx_reader_u8(&in) ^ mask_of(i, transaction);
     }
     *out = addr;
     return NX_OK;
@@ -276,7 +285,7 @@ void sfu_stun_put_address(struct nx_writer *out, const struct nx_addr *addr,
     nx_writer_u16(out, is_ipv4 ? FAMILY_IPV4 : FAMILY_IPV6);
     nx_writer_u16(out, (uint16_t)(plain.port ^ COOKIE >> 16));
     for (size_t i = 0; i < (is_ipv4 ? 4u : 16u); i++) {
-        nx_writer_u8(out, plain.ip[i] ^ (i < 4 ? (uint8_t)(COOKIE >> (24 - 8 * i)) : transaction[i - 4]));
+        nx_writer_u8(out, plain.ip[i] ^ mask_of(i, transaction));
     }
 }
 
