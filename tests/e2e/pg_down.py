@@ -22,7 +22,7 @@ class Community:
         guild = self.ann.api("POST", "/guilds", {"name": "Home"})
         self.channel = next(c for c in guild["channels"] if c["type"] == 0)["id"]
         self.bob.api("POST", f"/invites/{self.ann.api('POST', f'/channels/{self.channel}/invites', {})['code']}")
-        self.a, self.b = self.ann.gateway(), self.bob.gateway()
+        self.a, self.b = self.ann.gateway(timeout=50), self.bob.gateway(timeout=50)  # who only listens hears nothing for long
         self.b.wait("GUILD_CREATE")
         self.sent = 0
 
