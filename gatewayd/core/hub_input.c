@@ -106,6 +106,9 @@ static void ask_open(struct gw_hub *hub, nx_time now, struct gw_session *session
         return;
     }
     session->reason = (uint8_t)reason;
+    session->origin =
+        seal == NULL ? 0 : nx_handle_pack((nx_handle){.index = seal->slot, .generation = seal->generation});
+    session->origin_shard = seal == NULL ? 0 : seal->shard;
     session->is_open = true;
     session->told_status = session->status;
     gw_session_state_set(&hub->sessions, session, GW_SESSION_OPENING);
@@ -117,12 +120,9 @@ static void ask_open(struct gw_hub *hub, nx_time now, struct gw_session *session
                                                 .sid = session->sid,
                                                 .intents = session->intents,
                                                 .capabilities = session->capabilities,
-                                                .status = session->status};
-    if (seal != NULL) {
-        out->as.open.old_session =
-            nx_handle_pack((nx_handle){.index = seal->slot, .generation = seal->generation});
-        out->as.open.old_shard = seal->shard;
-    }
+                                                .status = session->status,
+                                                .old_session = session->origin,
+                                                .old_shard = session->origin_shard};
     if (session->is_bot) {
         out->as.open.bot_token = op->token;
     }

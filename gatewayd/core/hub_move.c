@@ -78,6 +78,15 @@ uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *
     return bytes;
 }
 
+void gw_hub_move_forget(struct gw_hub *hub, nx_time now, uint64_t handle, uint64_t user_id, uint64_t sid)
+{
+    struct gw_session *session = gw_session_find(&hub->sessions, handle);
+    if (session != NULL && session->user_id == user_id && session->sid == sid && !session->is_over &&
+        (session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED)) {
+        gw_hub_end(hub, now, session, GW_CLOSE_REPLACED, "replaced");
+    }
+}
+
 static void no_memory(struct gw_hub *hub, nx_time now, struct gw_session *session)
 {
     hub->metrics.no_memory_total++;

@@ -173,7 +173,9 @@ static void restore(struct gw_hub *hub, nx_time now, struct gw_session *session,
                                                 .sid = session->sid,
                                                 .intents = session->intents,
                                                 .capabilities = session->capabilities,
-                                                .status = session->status};
+                                                .status = session->status,
+                                                .old_session = session->origin,
+                                                .old_shard = session->origin_shard};
 }
 
 static bool has_missed(const struct gw_hub *hub, const struct gw_session *session)

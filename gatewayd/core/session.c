@@ -1,6 +1,7 @@
 #include "gatewayd/core/session.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/hash.h"
 #include "gatewayd/core/limits.h"
 
 _Static_assert(GW_SESSION_SLAB == 1024 && GW_SESSION_SLABS_MAX == 1024, "gw_session_at() knows these sizes");
@@ -13,7 +14,8 @@ void gw_session_table_init(struct gw_sessions *sessions, const struct gw_memory 
     const uint32_t most = GW_SESSION_SLAB * GW_SESSION_SLABS_MAX;
     *sessions = (struct gw_sessions){.memory = *memory,
                                      .capacity_max = capacity_max < most ? capacity_max : most,
-                                     .free_first = GW_SESSION_NONE};
+                                     .free_first = GW_SESSION_NONE,
+                                     .generation_first = (uint32_t)nx_hash_u64(~seed, most)};
     gw_index_init(&sessions->users, memory, seed, most);
     uint32_t size = GW_RING_SIZE_MIN;
     for (int i = 0; i < 4; i++, size *= GW_RING_GROWTH) {
@@ -79,6 +81,7 @@ static bool grow(struct gw_sessions *sessions)
     sessions->slabs[sessions->slabs_count++] = slab;
     for (uint32_t i = GW_SESSION_SLAB; i-- > 0;) {
         slab[i].index = first + i;
+        slab[i].generation = sessions->generation_first;
         slab[i].next_of_user = sessions->free_first;
         sessions->free_first = first + i;
     }

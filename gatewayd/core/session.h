@@ -132,9 +132,12 @@ struct gw_session {
     uint16_t channels_count;
     uint16_t channels_room;
     uint16_t sends_waiting; /**< op 67 that wait for control */
-    uint64_t addr_key;      /**< of the peer, for addr_guard */
-    struct nx_quota ops;    /**< of gateway payloads */
-    nx_time heard_at;       /**< last heartbeat, or what began the present wait */
+    uint16_t origin_shard;  /**< with origin */
+    uint64_t origin; /**< handle in the session id that its client holds, when it began on another shard or in
+                                 another life of this one; 0: its own */
+    uint64_t addr_key;   /**< of the peer, for addr_guard */
+    struct nx_quota ops; /**< of gateway payloads */
+    nx_time heard_at;    /**< last heartbeat, or what began the present wait */
     struct nx_wheel_timer timer;
     struct gw_ref refs_inline[GW_SESSION_REFS_INLINE];
     uint8_t bot_key[GW_SESSION_BOT_KEY_SIZE]; /**< start of the SHA-256 of a bot's token; zero for people */
@@ -167,9 +170,10 @@ struct gw_sessions {
     uint32_t free_first;                      /**< linked by next_of_user */
     uint32_t count;                           /**< slots taken */
     uint32_t counts[GW_SESSION_DETACHED + 1]; /**< per state */
-    struct gw_index users;                    /**< user id -> first session */
-    struct gw_slab rings[4];                  /**< owned: rings of 64, 256, 1024 and 4096 positions */
-    struct gw_slab pongs;                     /**< owned: pong payloads */
+    uint32_t generation_first; /**< of every slot: no name of an earlier life means anybody here */
+    struct gw_index users;     /**< user id -> first session */
+    struct gw_slab rings[4];   /**< owned: rings of 64, 256, 1024 and 4096 positions */
+    struct gw_slab pongs;      /**< owned: pong payloads */
 };
 
 /** Prepares an empty set of at most `capacity_max` sessions. */

@@ -280,6 +280,13 @@ void gw_bus_link_verdict(struct gw_shard *shard, const struct gw_verdict *verdic
     switch (verdict->kind) {
     case GW_VERDICT_OPEN:
         err = NX_LINK_PUT(rt, session_open, &verdict->as.open);
+        if (verdict->as.open.reason == NX_BUS_OPEN_RESTORE && verdict->as.open.old_session != 0) {
+            const struct gw_session *session =
+                gw_session_find(&shard->hub.sessions, verdict->as.open.session);
+            if (session != NULL) {
+                gw_shard_forget(shard, verdict->as.open.old_shard, verdict->as.open.old_session, session);
+            }
+        }
         break;
     case GW_VERDICT_CLOSE:
         err = NX_LINK_PUT(rt, session_close, &verdict->as.close);

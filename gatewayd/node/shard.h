@@ -123,6 +123,10 @@ void gw_shard_conn_give(struct gw_shard *shard, struct gw_conn *conn);
 NX_MUST_USE enum nx_err gw_shard_inflate(struct gw_shard *shard, struct nx_bytes message, size_t size_max,
                                          struct nx_bytes *out);
 
+/** Tells another shard that its session `old_session` is over, because `session` here was restored in its place. */
+void gw_shard_forget(struct gw_shard *shard, uint32_t old_shard, uint64_t old_session,
+                     const struct gw_session *session);
+
 /** Posts the export of a session to another shard. */
 void gw_shard_export(struct gw_shard *shard, struct gw_session *session, uint32_t new_shard,
                      uint64_t new_session);

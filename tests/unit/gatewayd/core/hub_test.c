@@ -1022,6 +1022,37 @@ TEST(hub, what_is_unread_is_told_before_a_session_moves_or_looks_elsewhere)
     close_hub(hub);
 }
 
+TEST(hub, a_name_of_an_earlier_life_means_nobody)
+{
+    struct gw_sessions lives[2];
+    uint64_t names[2];
+    const struct gw_memory memory = {.take = take, .give = give};
+    for (int i = 0; i < 2; i++) {
+        gw_session_table_init(&lives[i], &memory, 10, (uint64_t)i + 1);
+        names[i] = gw_session_handle(gw_session_take(&lives[i]));
+    }
+    CHECK(names[0] != names[1] && gw_session_find(&lives[1], names[0]) == NULL,
+          "names differ from life to life");
+    gw_session_table_fini(&lives[0]);
+    gw_session_table_fini(&lives[1]);
+}
+
+TEST(hub, a_session_restored_elsewhere_is_forgotten_here)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    gw_hub_disconnect(hub, start, session, 0, &verdict);
+    const uint64_t name = gw_session_handle(session);
+    gw_hub_move_forget(hub, start, name, 43, 430);
+    gw_hub_move_forget(hub, start, name + 1, 42, 420);
+    CHECK(session->state == GW_SESSION_DETACHED && !session->is_over, "somebody else's");
+    gw_hub_move_forget(hub, start, name, 42, 420);
+    CHECK(gw_hub_timeout(hub, start, &verdict) && verdict.kind == GW_VERDICT_CLOSE &&
+              hub->sessions.count == 0,
+          "control is told");
+    close_hub(hub);
+}
+
 TEST(hub, deadlines_close_the_silent)
 {
     struct gw_hub *hub = open_hub(0);
