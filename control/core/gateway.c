@@ -286,16 +286,36 @@ static void send_opened(struct ctl_gateway *gateway, const struct ctl_session *s
     gateway->world->sink.session_opened(gateway->world->sink.context, session->link, &message);
 }
 
-/* The session that a move leaves behind, or NULL. */
-static struct ctl_session *moved_from(const struct ctl_gateway *gateway, uint32_t link,
-                                      const struct nx_bus_session_open *open)
+/* The session that the same client knows by the same name, wherever on its node it is by now, or NULL. */
+static struct ctl_session *find_named(const struct ctl_gateway *gateway, uint32_t link,
+                                      const struct ctl_user *user, const struct nx_bus_session_open *open)
 {
-    const struct ctl_session_registry *registry = gateway->world->sessions;
-    const int32_t old = ctl_session_registry_link_of(registry, registry->links[link].node, open->old_shard);
-    struct ctl_session *session =
-        old < 0 ? NULL : ctl_session_registry_find(registry, (uint32_t)old, open->old_session);
-    return session != NULL && session->user->id == open->user_id && session->sid == open->sid ? session
-                                                                                              : NULL;
+    const struct ctl_link *links = gateway->world->sessions->links;
+    struct ctl_session *session = user->sessions;
+    while (session != NULL &&
+           (session->origin != open->old_session || session->origin_shard != open->old_shard ||
+            session->sid != open->sid || links[session->link].node != links[link].node)) {
+        session = session->next;
+    }
+    return session;
+}
+
+/* A client has one session: when it was restored elsewhere while control was away, only one of the two may live, and never
+ * the one that has no client. Returns false when that is the one to be opened. */
+static bool outlives_namesake(struct ctl_gateway *gateway, uint32_t link, const struct ctl_user *user,
+                              const struct nx_bus_session_open *open)
+{
+    struct ctl_session *other = find_named(gateway, link, user, open);
+    if (other == NULL || open->old_session == 0) {
+        return true;
+    }
+    if (open->status == NX_BUS_STATUS_OFFLINE && other->status != NX_BUS_STATUS_OFFLINE) {
+        return false;
+    }
+    const struct nx_bus_session_end message = {.session = other->handle};
+    gateway->world->sink.session_end(gateway->world->sink.context, other->link, &message);
+    drop_session(gateway, other, true);
+    return true;
 }
 
 /* A client that is gone must not keep the user from coming back with a new one: the session that has waited longest for
@@ -326,11 +346,15 @@ static void open_now(struct ctl_gateway *gateway, uint32_t link, const struct nx
     }
     struct ctl_session *old = NULL;
     if (open->reason == NX_BUS_OPEN_MOVE) {
-        old = moved_from(gateway, link, open);
-        if (old == NULL) {
+        old = find_named(gateway, link, user, open);
+        if (old == NULL || old->link == link) {
             refuse(gateway, link, open->session, CLOSE_TIMED_OUT);
             return;
         }
+    }
+    if (open->reason == NX_BUS_OPEN_RESTORE && !outlives_namesake(gateway, link, user, open)) {
+        refuse(gateway, link, open->session, CLOSE_TIMED_OUT);
+        return;
     }
     if (old == NULL && !make_room(gateway, user)) {
         refuse(gateway, link, open->session, CLOSE_UNKNOWN);
@@ -343,13 +367,16 @@ static void open_now(struct ctl_gateway *gateway, uint32_t link, const struct nx
         known[n / 64] |= (m->guild->links >> link & 1) << (n % 64);
     }
     struct ctl_session *session;
-    const struct ctl_session made = {.handle = open->session,
-                                     .sid = open->sid,
-                                     .intents = open->intents,
-                                     .capabilities = open->capabilities,
-                                     .status = open->status <= NX_BUS_STATUS_INVISIBLE ? open->status
-                                                                                       : NX_BUS_STATUS_ONLINE,
-                                     .user = user};
+    const bool is_named = open->reason != NX_BUS_OPEN_IDENTIFY && open->old_session != 0;
+    const struct ctl_session made = {
+        .handle = open->session,
+        .origin = is_named ? open->old_session : open->session,
+        .origin_shard = is_named ? open->old_shard : world->sessions->links[link].shard,
+        .sid = open->sid,
+        .intents = open->intents,
+        .capabilities = open->capabilities,
+        .status = open->status <= NX_BUS_STATUS_INVISIBLE ? open->status : NX_BUS_STATUS_ONLINE,
+        .user = user};
     if (ctl_session_registry_add(world->sessions, &world->directory, link, &made, &session) != NX_OK) {
         refuse(gateway, link, open->session, CLOSE_UNKNOWN);
         return;

@@ -16,11 +16,13 @@ struct ctl_session {
     uint64_t handle; /**< gatewayd's, unique per link */
     uint64_t sid;
     uint64_t intents;
+    uint64_t origin; /**< handle in the session id that its client holds: of the shard it began on */
     struct ctl_user *user;
     struct ctl_session *next; /**< of the same user */
     struct ctl_session *previous;
     uint32_t link;
     uint32_t capabilities;
+    uint16_t origin_shard;
     uint64_t detached; /**< number of its detaching, counted over all sessions; 0: it has a client */
     uint8_t status;    /**< enum nx_bus_status */
 };

@@ -40,6 +40,7 @@ struct gw_hub_config {
     uint32_t resume_ms;
     uint16_t node;
     uint16_t shard;
+    uint16_t shards;        /**< of the node */
     bool has_rate_limits;   /**< until SETTINGS says otherwise */
     const char *public_url; /**< http(s)://host[:port]; used while SETTINGS has none; borrowed at init only */
 };
@@ -200,10 +201,6 @@ void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session)
 /** A session as bytes for another shard, from gw_memory; NULL `session` or no memory gives an export that says "gone".
  *  The session is given back, its connection closed with 4102. Returns the bytes, or NULL without memory. */
 uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *session, size_t *size);
-
-/** The client of the session `handle` was restored on another shard while control did not know this one: it is over, for a
- *  later resume must not find it under the same name with other numbers. */
-void gw_hub_move_forget(struct gw_hub *hub, nx_time now, uint64_t handle, uint64_t user_id, uint64_t sid);
 
 /**
  * The export of the old shard arrived for the session `handle`; `bytes` are borrowed. What it does not have any more is

@@ -209,15 +209,16 @@ bool gw_hub_bus_reopen(struct gw_hub *hub, uint32_t *cursor, struct nx_bus_sessi
         session->is_open = true;
         session->told_status = gw_hub_status_of(session);
         session->is_status_owed = false;
-        *out = (struct nx_bus_session_open){.session = gw_session_handle(session),
-                                            .reason = NX_BUS_OPEN_RESTORE,
-                                            .old_session = gw_session_handle(session),
-                                            .old_shard = hub->config.shard,
-                                            .user_id = session->user_id,
-                                            .sid = session->sid,
-                                            .intents = session->intents,
-                                            .capabilities = session->capabilities,
-                                            .status = session->told_status};
+        *out = (struct nx_bus_session_open){
+            .session = gw_session_handle(session),
+            .reason = NX_BUS_OPEN_RESTORE,
+            .old_session = session->origin != 0 ? session->origin : gw_session_handle(session),
+            .old_shard = session->origin != 0 ? session->origin_shard : hub->config.shard,
+            .user_id = session->user_id,
+            .sid = session->sid,
+            .intents = session->intents,
+            .capabilities = session->capabilities,
+            .status = session->told_status};
         return true;
     }
     return false;

@@ -235,7 +235,8 @@ static void resume_here(struct gw_hub *hub, nx_time now, struct gw_session *sess
         return;
     }
     const enum nx_err err = gw_hub_rewind(hub, target, op->seq);
-    if (err == NX_E_MALFORMED) {
+    /* One that control has not taken back yet may have been restored on another shard, where the client heard more. */
+    if (err == NX_E_MALFORMED && !(target->is_rejoining && hub->config.shards > 1)) {
         hub->metrics.resumes_refused_total++;
         refuse(hub, session, GW_CLOSE_INVALID_SEQ, "invalid seq");
         return;
@@ -250,6 +251,31 @@ static void resume_here(struct gw_hub *hub, nx_time now, struct gw_session *sess
     hub->metrics.resumes_total++;
     gw_hub_resumed(hub, now, target);
     gw_hub_status(target, out);
+}
+
+static bool is_attachable(const struct gw_session *session, const struct nx_seal *seal)
+{
+    return !session->is_over &&
+           (session->state == GW_SESSION_READY || session->state == GW_SESSION_DETACHED) &&
+           session->user_id == seal->user_id && session->sid == seal->session_id;
+}
+
+/* The session on this shard that the client knows by `seal`, or NULL. */
+static struct gw_session *find_named(struct gw_hub *hub, const struct nx_seal *seal)
+{
+    const uint64_t handle = nx_handle_pack((nx_handle){.index = seal->slot, .generation = seal->generation});
+    if (seal->shard == hub->config.shard) {
+        struct gw_session *target = gw_session_find(&hub->sessions, handle);
+        if (target != NULL && target->origin == 0 && is_attachable(target, seal)) {
+            return target;
+        }
+    }
+    struct gw_session *target = gw_session_user_first(&hub->sessions, seal->user_id);
+    while (target != NULL && (target->origin != handle || target->origin_shard != seal->shard ||
+                              !is_attachable(target, seal))) {
+        target = gw_session_user_next(&hub->sessions, target);
+    }
+    return target;
 }
 
 static void resume(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_session *session,
@@ -290,21 +316,18 @@ static void resume(struct gw_hub *hub, nx_time now, int64_t wall_ms, struct gw_s
     session->capabilities = capabilities;
     session->status = NX_BUS_STATUS_ONLINE;
     session->want_seq = (uint32_t)op->seq;
-    if (seal.node == hub->config.node && seal.shard == hub->config.shard) {
-        struct gw_session *target = gw_session_find(
-            &hub->sessions, nx_handle_pack((nx_handle){.index = seal.slot, .generation = seal.generation}));
-        const bool is_there = target != NULL && target != session && !target->is_over &&
-                              (target->state == GW_SESSION_READY || target->state == GW_SESSION_DETACHED) &&
-                              target->user_id == seal.user_id && target->sid == seal.session_id;
-        if (is_there) {
-            resume_here(hub, now, session, target, op, &seal, out);
-            return;
-        }
-    } else if (seal.node == hub->config.node) {
-        ask_open(hub, now, session, op, NX_BUS_OPEN_MOVE, &seal, out);
+    if (seal.node != hub->config.node) {
+        not_here(hub, now, session, op, &seal, out);
         return;
     }
-    not_here(hub, now, session, op, &seal, out);
+    struct gw_session *target = find_named(hub, &seal);
+    if (target != NULL) {
+        resume_here(hub, now, session, target, op, &seal, out);
+    } else if (hub->config.shards > 1) {
+        ask_open(hub, now, session, op, NX_BUS_OPEN_MOVE, &seal, out);
+    } else {
+        not_here(hub, now, session, op, &seal, out);
+    }
 }
 
 static void heartbeat(struct gw_hub *hub, nx_time now, struct gw_session *session, const struct gw_op *op)

@@ -152,8 +152,7 @@ static bool replay_early(struct gw_hub *hub, nx_time now, struct gw_session *ses
     return is_ok;
 }
 
-/* A session that was moved before is known to its client by the name of the shard that it left, where control finds nothing:
- * those who can fetch what they missed go on, as after a crash. */
+/* No shard has the session any more: those who can fetch what they missed go on, as after a crash. */
 static bool may_restore(const struct gw_session *session)
 {
     return !session->is_rejoining && session->reason == NX_BUS_OPEN_MOVE && !session->is_bot &&

@@ -505,6 +505,66 @@ TEST(gateway, session_moves_to_another_shard_only_from_its_owner)
     fixture_close();
 }
 
+TEST(gateway, a_session_moves_on_and_on_under_the_name_it_began_with)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    (void)place_of(&ada);
+    links(3);
+    opens(&ada, 0, 1, ALL);
+    struct nx_bus_session_open message = {.session = 9,
+                                          .reason = NX_BUS_OPEN_MOVE,
+                                          .old_session = 1,
+                                          .old_shard = 0,
+                                          .user_id = id_of(ada.id),
+                                          .sid = sid_of(&ada)};
+    ctl_gateway_session_open(&fx.gateway, 1, &message, fx.wall_ms);
+    fixture_settle();
+    quiet();
+    message.session = 5;
+    ctl_gateway_session_open(&fx.gateway, 2, &message, fx.wall_ms);
+    fixture_settle();
+    CHECK(has(fx.log, "2 OPENED 5 close=0 dispatches=0") && has(fx.log, "1 MOVE 9 to shard 2 as 5"), "%s",
+          fx.log);
+    /* Where it is already nothing can be moved. */
+    quiet();
+    message.session = 6;
+    ctl_gateway_session_open(&fx.gateway, 2, &message, fx.wall_ms);
+    fixture_settle();
+    CHECK(has(fx.log, "OPENED 6 close=4009") && !has(fx.log, "MOVE"), "%s", fx.log);
+    fixture_close();
+}
+
+TEST(gateway, of_two_sessions_with_one_name_the_one_with_a_client_lives)
+{
+    fixture_open();
+    const struct person ada = person("ada");
+    (void)place_of(&ada);
+    links(2);
+    struct nx_bus_session_open message = {.session = 9,
+                                          .reason = NX_BUS_OPEN_RESTORE,
+                                          .old_session = 1,
+                                          .old_shard = 0,
+                                          .user_id = id_of(ada.id),
+                                          .sid = sid_of(&ada),
+                                          .status = NX_BUS_STATUS_ONLINE};
+    ctl_gateway_session_open(&fx.gateway, 1, &message, fx.wall_ms);
+    fixture_settle();
+    quiet();
+    /* The one it was before, told again by a shard that was cut off from control. */
+    message.session = 1;
+    message.status = NX_BUS_STATUS_OFFLINE;
+    ctl_gateway_session_open(&fx.gateway, 0, &message, fx.wall_ms);
+    fixture_settle();
+    CHECK(has(fx.log, "0 OPENED 1 close=4009") && !has(fx.log, "END"), "%s", fx.log);
+    quiet();
+    message.status = NX_BUS_STATUS_ONLINE;
+    ctl_gateway_session_open(&fx.gateway, 0, &message, fx.wall_ms);
+    fixture_settle();
+    CHECK(has(fx.log, "0 OPENED 1 close=0") && has(fx.log, "1 END 9\n"), "%s", fx.log);
+    fixture_close();
+}
+
 TEST(gateway, restored_session_is_told_where_each_channel_stands)
 {
     fixture_open();

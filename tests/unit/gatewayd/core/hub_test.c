@@ -45,6 +45,7 @@ static struct gw_hub *open_hub(uint16_t shard)
     const struct gw_hub_config config = {.memory = {.take = take, .give = give},
                                          .framelog_size = 1 << 20,
                                          .shard = shard,
+                                         .shards = shard + 1,
                                          .sessions_max = 1000,
                                          .has_rate_limits = true};
     CHECK(gw_hub_init(hub, &config, start) == NX_OK, "hub");
@@ -279,6 +280,7 @@ TEST(hub, a_lost_session_is_restored_for_those_who_can_resync)
     BUS(hub, session_opened, SESSION_OPENED, .session = gw_session_handle(fresh), .user_id = 42, .sid = 420);
     CHECK(strcmp(heard(hub, fresh), "{\"op\":0,\"s\":18,\"t\":\"RESUMED\",\"d\":{}}|") == 0, "%s",
           heard(hub, fresh));
+    gw_hub_disconnect(hub, start, fresh, 1000, &verdict);
     /* Without the capability: op 9, and the connection may identify. */
     strcpy(strrchr(id, '.'), ".0");
     struct gw_session *bot = connect_one(hub, 3);
@@ -597,16 +599,69 @@ TEST(hub, an_export_that_overtakes_the_word_of_control_waits_for_it)
     close_hub(b);
 }
 
-TEST(hub, a_session_that_cannot_be_moved_twice_is_restored)
+TEST(hub, a_moved_session_is_replayed_under_the_name_it_began_with)
+{
+    struct gw_hub *b = open_hub(1);
+    struct gw_hub *a = open_hub(0);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    const uint64_t name = gw_session_handle(old);
+    gw_hub_disconnect(a, start, old, 0, &verdict);
+    struct gw_session *fresh = moved(a, b, old, id, 1);
+    (void)heard(b, fresh);
+    gw_hub_disconnect(b, start, fresh, 0, &verdict);
+    publish(b, "\"t\":\"A\",\"d\":{}}");
+    struct gw_session *again = connect_one(b, 3);
+    (void)say(b, again, resume_text(b, 42, id, 2, 900));
+    const char *text = heard(b, fresh);
+    CHECK(fresh->conn == 3 && strcmp(text, "{\"op\":0,\"s\":3,\"t\":\"A\",\"d\":{}}|"
+                                           "{\"op\":0,\"s\":4,\"t\":\"RESUMED\",\"d\":{}}|") == 0,
+          "%s", text);
+    /* Control learns the name anew when it comes back. */
+    gw_hub_bus_down(b);
+    BUS(b, synced, SYNCED, .boot = 2);
+    uint32_t cursor = 0;
+    struct nx_bus_session_open open;
+    CHECK(gw_hub_bus_reopen(b, &cursor, &open) && open.session == gw_session_handle(fresh) &&
+              open.old_session == name && open.old_shard == 0,
+          "told by its first name");
+    close_hub(a);
+    close_hub(b);
+}
+
+TEST(hub, two_sessions_of_a_login_are_never_taken_for_each_other)
 {
     struct gw_hub *b = open_hub(1);
     struct gw_hub *a = open_hub(0);
     char id[128];
     struct gw_session *old = identified(a, 1, 42, id);
     gw_hub_disconnect(a, start, old, 0, &verdict);
-    struct gw_session *fresh = moved(a, b, old, id, 1);
-    gw_hub_disconnect(b, start, fresh, 0, &verdict);
-    /* The client knows its session by the name it had on `a`, where control does not find it any more. */
+    /* The same slot and generation on the other shard, same user, same login. */
+    struct gw_session *other = identified(b, 1, 42, NULL);
+    CHECK(gw_session_handle(other) == gw_session_handle(old), "same name, were it not for the shard");
+    struct gw_session *fresh = connect_one(b, 2);
+    (void)say(b, fresh, resume_text(b, 42, id, 1, 900));
+    CHECK(verdict.kind == GW_VERDICT_OPEN && other->conn == 1, "its own is asked for");
+    /* A later life of a shard gives no name again. */
+    struct gw_sessions first, second;
+    const struct gw_memory memory = {.take = take, .give = give};
+    gw_session_table_init(&first, &memory, 10, 1);
+    gw_session_table_init(&second, &memory, 10, 2);
+    CHECK(gw_session_handle(gw_session_take(&first)) != gw_session_handle(gw_session_take(&second)),
+          "names differ from life to life");
+    gw_session_table_fini(&first);
+    gw_session_table_fini(&second);
+    close_hub(a);
+    close_hub(b);
+}
+
+TEST(hub, a_session_that_no_shard_has_is_restored)
+{
+    struct gw_hub *b = open_hub(1);
+    struct gw_hub *a = open_hub(0);
+    char id[128];
+    struct gw_session *old = identified(a, 1, 42, id);
+    gw_hub_disconnect(a, start, old, 1000, &verdict);
     struct gw_session *again = connect_one(b, 3);
     (void)say(b, again, resume_text(b, 42, id, 2, 900));
     CHECK(verdict.kind == GW_VERDICT_OPEN && verdict.as.open.reason == NX_BUS_OPEN_MOVE, "asks for a move");
@@ -1019,37 +1074,6 @@ TEST(hub, what_is_unread_is_told_before_a_session_moves_or_looks_elsewhere)
     }
     CHECK(strstr(text, "\"channel_id\":\"70\",\"last_seq\":9}") != NULL, "%s", text);
     give(NULL, bytes, size);
-    close_hub(hub);
-}
-
-TEST(hub, a_name_of_an_earlier_life_means_nobody)
-{
-    struct gw_sessions lives[2];
-    uint64_t names[2];
-    const struct gw_memory memory = {.take = take, .give = give};
-    for (int i = 0; i < 2; i++) {
-        gw_session_table_init(&lives[i], &memory, 10, (uint64_t)i + 1);
-        names[i] = gw_session_handle(gw_session_take(&lives[i]));
-    }
-    CHECK(names[0] != names[1] && gw_session_find(&lives[1], names[0]) == NULL,
-          "names differ from life to life");
-    gw_session_table_fini(&lives[0]);
-    gw_session_table_fini(&lives[1]);
-}
-
-TEST(hub, a_session_restored_elsewhere_is_forgotten_here)
-{
-    struct gw_hub *hub = open_hub(0);
-    struct gw_session *session = identified(hub, 1, 42, NULL);
-    gw_hub_disconnect(hub, start, session, 0, &verdict);
-    const uint64_t name = gw_session_handle(session);
-    gw_hub_move_forget(hub, start, name, 43, 430);
-    gw_hub_move_forget(hub, start, name + 1, 42, 420);
-    CHECK(session->state == GW_SESSION_DETACHED && !session->is_over, "somebody else's");
-    gw_hub_move_forget(hub, start, name, 42, 420);
-    CHECK(gw_hub_timeout(hub, start, &verdict) && verdict.kind == GW_VERDICT_CLOSE &&
-              hub->sessions.count == 0,
-          "control is told");
     close_hub(hub);
 }
 
