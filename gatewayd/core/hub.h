@@ -202,6 +202,10 @@ void gw_hub_resumed(struct gw_hub *hub, nx_time now, struct gw_session *session)
  *  The session is given back, its connection closed with 4102. Returns the bytes, or NULL without memory. */
 uint8_t *gw_hub_move_export(struct gw_hub *hub, nx_time now, struct gw_session *session, size_t *size);
 
+/** The client of the session `handle` was restored on another shard while control did not know this one: it is over, for a
+ *  later resume must not find it under the same name with other numbers. */
+void gw_hub_move_forget(struct gw_hub *hub, nx_time now, uint64_t handle, uint64_t user_id, uint64_t sid);
+
 /**
  * The export of the old shard arrived for the session `handle`; `bytes` are borrowed. What it does not have any more is
  * fetched by a client that can (RESUMED, NEXUS_RESYNC); others get op 9, and `out` tells control that the session is over.

@@ -312,6 +312,52 @@ void gw_shard_export(struct gw_shard *shard, struct gw_session *session, uint32_
     }
 }
 
+struct forget_letter {
+    struct nx_mail mail;
+    struct gw_shard *home;
+    uint64_t session;
+    uint64_t user_id;
+    uint64_t sid;
+};
+
+static void on_forgotten_home(struct nx_mail *mail, void *context)
+{
+    struct gw_shard *home = context;
+    struct forget_letter *letter = NX_LIST_ITEM(mail, struct forget_letter, mail);
+    gw_heap_give(&home->heap, letter, sizeof(*letter));
+}
+
+static void on_forget(struct nx_mail *mail, void *context)
+{
+    struct forget_letter *letter = NX_LIST_ITEM(mail, struct forget_letter, mail);
+    struct gw_shard *shard = context;
+    gw_hub_move_forget(&shard->hub, nx_loop_now(shard->loop), letter->session, letter->user_id, letter->sid);
+    gw_shard_kick(shard);
+    letter->mail.receive = on_forgotten_home;
+    if (nx_mailbox_post(letter->home->mailbox, shard->loop, &letter->mail) != NX_OK) {
+        NX_LOG(&shard->log, WARN, "forget.leaked", NX_LOG_U64("bytes", sizeof(*letter)));
+    }
+}
+
+void gw_shard_forget(struct gw_shard *shard, uint32_t old_shard, uint64_t old_session,
+                     const struct gw_session *session)
+{
+    const bool is_there = old_shard != shard->index && old_shard < shard->node->shards_count &&
+                          shard->node->shards[old_shard] != NULL;
+    struct forget_letter *letter = is_there ? gw_heap_take(&shard->heap, sizeof(*letter)) : NULL;
+    if (letter == NULL) {
+        return;
+    }
+    *letter = (struct forget_letter){.mail.receive = on_forget,
+                                     .home = shard,
+                                     .session = old_session,
+                                     .user_id = session->user_id,
+                                     .sid = session->sid};
+    if (nx_mailbox_post(shard->node->shards[old_shard]->mailbox, shard->loop, &letter->mail) != NX_OK) {
+        gw_heap_give(&shard->heap, letter, sizeof(*letter));
+    }
+}
+
 /* ---- life ---- */
 
 static enum nx_err start_hub(struct gw_shard *shard)

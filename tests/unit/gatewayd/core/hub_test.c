@@ -1077,6 +1077,22 @@ TEST(hub, what_is_unread_is_told_before_a_session_moves_or_looks_elsewhere)
     close_hub(hub);
 }
 
+TEST(hub, a_session_restored_elsewhere_is_forgotten_here)
+{
+    struct gw_hub *hub = open_hub(0);
+    struct gw_session *session = identified(hub, 1, 42, NULL);
+    gw_hub_disconnect(hub, start, session, 0, &verdict);
+    const uint64_t name = gw_session_handle(session);
+    gw_hub_move_forget(hub, start, name, 43, 430);
+    gw_hub_move_forget(hub, start, name + 1, 42, 420);
+    CHECK(session->state == GW_SESSION_DETACHED && !session->is_over, "somebody else's");
+    gw_hub_move_forget(hub, start, name, 42, 420);
+    CHECK(gw_hub_timeout(hub, start, &verdict) && verdict.kind == GW_VERDICT_CLOSE &&
+              hub->sessions.count == 0,
+          "control is told");
+    close_hub(hub);
+}
+
 TEST(hub, deadlines_close_the_silent)
 {
     struct gw_hub *hub = open_hub(0);
