@@ -58,13 +58,6 @@ def write_seed(path, users):
         f.writelines(json.dumps(user) + "\n" for user in users)
 
 
-def held_of(port):
-    """The ports on 127.0.0.1 whose connections to the server's `port` it still holds; the load's clients come from other addresses."""
-    with open("/proc/net/tcp") as f:
-        rows = [row.split() for row in list(f)[1:]]
-    return {int(r[2].split(":")[1], 16) for r in rows if int(r[1].split(":")[1], 16) == port and r[2].startswith("0100007F:") and r[3] != "0A" and r[9] != "0"}
-
-
 class Place:
     """The server of one case, its people, and who of them is deaf when it is their turn."""
 
@@ -101,7 +94,7 @@ class Place:
                 found_at = time.monotonic() - start
         with open(out) as f:
             result = json.load(f)
-        held = len(held_of(self.server.port) & {one.port for one in stalled})
+        held = len(slow.held_of(self.server.port) & {one.port for one in stalled})
         codes, answers = [], []
         if self.case == "channel":
             readers = [threading.Thread(target=one.read_on) for one in stalled]

@@ -1,6 +1,7 @@
 #include "gatewayd/node/conn.h"
 
 #include "engine/base/assert.h"
+#include "gatewayd/core/close_code.h"
 
 enum { OUT_ROOM_FIRST = 1024, SESSION_WRITE_MAX = 60 * 1024, TLS_PLAIN_MAX = 32 * 1024 };
 
@@ -247,7 +248,8 @@ bool gw_conn_out_flush(struct gw_conn *conn)
     if (conn->session != NULL && (conn->session->flags & GW_SESSION_DOOMED) != 0 && !conn->is_closing_after &&
         !conn->has_close_deadline) {
         conn->has_close_deadline = true; /* Also of one that is blocked: it has stalled long enough. */
-        gw_conn_deadline(conn, GW_WS_CLOSE_MS);
+        gw_conn_deadline(conn,
+                         conn->session->close_code == GW_CLOSE_SLOW ? GW_SLOW_CLOSE_MS : GW_WS_CLOSE_MS);
     }
     if (nx_stream_is_blocked(&conn->stream) || conn->stream.committed_size != 0) {
         return true; /* `writable` or `sent` comes back here. */

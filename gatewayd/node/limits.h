@@ -20,11 +20,12 @@ enum {
     GW_SEND_MS = 30 * 1000,       /**< without progress of a response */
     GW_LINGER_MS = 2 * 1000,      /**< after our FIN for the client's */
     GW_WS_CLOSE_MS = 3 * 1000,    /**< for a close frame to leave and be answered */
-    GW_TICK_MS = 100,             /**< timers of sessions are looked at so often */
-    GW_HANDSHAKE_THREADS = 1,     /**< per shard: 2,500 new TLS connections per core and second */
-    GW_HANDSHAKES_MAX = 512,      /**< handshakes queued per shard; then new ones are closed */
-    GW_BUS_QUEUE_MAX = 4 << 20,   /**< bytes unsent on one link */
-    GW_BUS_BACKOFF_MIN_MS = 50,   /**< between attempts to reach control */
+    GW_SLOW_CLOSE_MS = 6 * 1000, /**< the same for a slow consumer: it has to read what is before the frame */
+    GW_TICK_MS = 100,            /**< timers of sessions are looked at so often */
+    GW_HANDSHAKE_THREADS = 1,    /**< per shard: 2,500 new TLS connections per core and second */
+    GW_HANDSHAKES_MAX = 512,     /**< handshakes queued per shard; then new ones are closed */
+    GW_BUS_QUEUE_MAX = 4 << 20,  /**< bytes unsent on one link */
+    GW_BUS_BACKOFF_MIN_MS = 50,  /**< between attempts to reach control */
     GW_BUS_BACKOFF_MAX_MS = 1000,
     GW_ECHO_MESSAGE_MAX = 16 << 20,  /**< bytes of one message in echo mode */
     GW_ECHO_FRAGMENTS_MAX = 1 << 20, /**< frames of one message in echo mode */

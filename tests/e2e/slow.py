@@ -1,7 +1,7 @@
 """Clients that stop reading, a control that is killed, a gateway that is drained: the others lose nothing, and all can come back."""
 import json, os, signal, socket, subprocess, sys, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nexus import Closed, Gateway, Server, WebSocket, executable, run, sockets_of
+from nexus import Closed, Gateway, Server, WebSocket, executable, run
 
 CROWD, STALLED = 500, 20
 RATE, SIZE = 200, 600  # a payload of about 1,170 bytes: a queue of 1,024 dispatches or 1 MiB is full within 6 s
@@ -21,6 +21,13 @@ def stats(server):
 def rss(pid):
     with open(f"/proc/{pid}/statm") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def held_of(port):
+    """The ports on 127.0.0.1 whose connections to the server's `port` it still holds; a load's clients come from other addresses."""
+    with open("/proc/net/tcp") as f:
+        rows = [row.split() for row in list(f)[1:]]
+    return {int(r[2].split(":")[1], 16) for r in rows if int(r[1].split(":")[1], 16) == port and r[2].startswith("0100007F:") and r[3] != "0A" and r[9] != "0"}
 
 
 class Deaf:
@@ -102,7 +109,7 @@ def those_who_do_not_read_are_closed_and_cost_the_others_nothing():
         for reader in readers:
             reader.join()
         end = time.monotonic() + 10
-        while held := set(sockets_of(server.port)) & {one.port for one in lost}:
+        while held := held_of(server.port) & {one.port for one in lost}:
             assert time.monotonic() < end, f"{len(held)} connections are still held"
             time.sleep(0.1)
         codes = [one.code for one in listening]
