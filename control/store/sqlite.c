@@ -74,6 +74,7 @@ struct sqlite_store {
     atomic_flag read_taken[STORE_READERS];
     /* The checkpointer's thread. */
     struct store_sqlite_connection checkpoint;
+    atomic_bool is_flush_lost; /* see flush_note() */
     /* Between the loop and the writer. */
     struct nx_spsc asked;
     void *asked_memory;
@@ -133,12 +134,25 @@ static void write_run(struct nx_job *base)
     job->has_dead_channels = store->write.has_dead_channels;
 }
 
+/**
+ * A flush of the database that failed is never good again: the kernel takes the pages for written, and SQLite does not write
+ * again what it counts as written back. From then on the log, which was flushed, is all there is: no checkpoint begins it
+ * anew, closing leaves it, and who opens the database next writes all of it back.
+ */
+static void flush_note(struct sqlite_store *store, int code)
+{
+    if (code == SQLITE_IOERR_FSYNC) {
+        atomic_store(&store->is_flush_lost, true);
+    }
+}
+
 static void checkpoint_run(struct nx_job *base)
 {
     struct checkpoint_job *job = NX_LIST_ITEM(base, struct checkpoint_job, job);
     int written_back = 0;
-    sqlite3_wal_checkpoint_v2(job->store->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &job->wal_pages,
-                              &written_back);
+    flush_note(job->store,
+               sqlite3_wal_checkpoint_v2(job->store->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                         &job->wal_pages, &written_back));
 }
 
 static void keep_run(struct nx_job *base)
@@ -154,9 +168,13 @@ static void keep_run(struct nx_job *base)
      * is written back already; with the rest the next commit begins the log again at its start. The file keeps its
      * length: freeing its blocks and taking new ones would hold up commits far longer than writing over them. */
     const bool is_huge = store->wal_pages >= STORE_WAL_TRUNCATE_PAGES;
+    if (atomic_load(&store->is_flush_lost)) {
+        return;
+    }
     sqlite3_busy_timeout(store->write.db, STORE_CHECKPOINT_BUSY_MS);
-    sqlite3_wal_checkpoint_v2(store->write.db, NULL,
-                              is_huge ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    flush_note(store, sqlite3_wal_checkpoint_v2(
+                          store->write.db, NULL,
+                          is_huge ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
     sqlite3_busy_timeout(store->write.db, STORE_BUSY_MS);
 }
 
@@ -200,7 +218,8 @@ static void keep_house(struct sqlite_store *store, int wal_pages, int64_t now_ms
         return;
     }
     const int grown = wal_pages - (wal_pages >= store->checkpointed_pages ? store->checkpointed_pages : 0);
-    if (grown >= STORE_WAL_CHECKPOINT_PAGES && !store->checkpoint_job.is_out) {
+    if (grown >= STORE_WAL_CHECKPOINT_PAGES && !store->checkpoint_job.is_out &&
+        !atomic_load(&store->is_flush_lost)) {
         store->checkpoint_job.is_out =
             nx_worker_submit(store->checkpointer, &store->checkpoint_job.job) == NX_OK;
     }
@@ -447,6 +466,10 @@ static void release(struct sqlite_store *store)
         if (workers[i] != NULL) {
             nx_worker_close(workers[i]);
         }
+    }
+    if (atomic_load(&store->is_flush_lost)) {
+        store_sqlite_sql_keep_log(&store->checkpoint);
+        store_sqlite_sql_keep_log(&store->write);
     }
     store_sqlite_sql_close(&store->checkpoint);
     for (size_t i = 0; i < STORE_READERS; i++) {

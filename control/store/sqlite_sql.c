@@ -57,6 +57,13 @@ void store_sqlite_sql_close(struct store_sqlite_connection *c)
     *c = (struct store_sqlite_connection){0};
 }
 
+void store_sqlite_sql_keep_log(struct store_sqlite_connection *c)
+{
+    if (c->db != NULL) {
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+}
+
 static enum nx_err broken(struct store_sqlite_connection *c)
 {
     c->is_broken = true;

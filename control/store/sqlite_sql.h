@@ -82,6 +82,9 @@ NX_MUST_USE enum nx_err store_sqlite_sql_open(struct store_sqlite_connection *c,
 /** Finalises the statements and closes; fine on a zeroed connection. */
 void store_sqlite_sql_close(struct store_sqlite_connection *c);
 
+/** Closing this connection, be it the last, will neither write the log back nor remove it; fine on a zeroed connection. */
+void store_sqlite_sql_keep_log(struct store_sqlite_connection *c);
+
 /** Binds `values` and steps to the first row; see STORE_SQL_ROW. */
 NX_MUST_USE enum nx_err store_sqlite_sql_row(struct store_sqlite_connection *c, enum store_sqlite_sql name,
                                              const struct store_sqlite_value *values, size_t count,

@@ -33,6 +33,8 @@ set_tests_properties(fault.power_long PROPERTIES TIMEOUT 7200 LABELS "fault;long
 add_executable(io_sweep fault/io_sweep.c fault/script.c fault/disk.c)
 target_link_libraries(io_sweep PRIVATE nexus_flags fault_store engine_io PkgConfig::SQLITE Threads::Threads)
 add_test(NAME fault.io COMMAND io_sweep ${fault_io_stride})
+add_test(NAME fault.forget COMMAND io_sweep --forget 3)
+set_tests_properties(fault.forget PROPERTIES TIMEOUT 600 LABELS "fault;short")
 add_test(NAME fault.full COMMAND io_sweep --full)
 add_test(NAME fault.io_long COMMAND io_sweep ${fault_stride})
 set_tests_properties(fault.io fault.full PROPERTIES TIMEOUT 600 LABELS "fault;short")

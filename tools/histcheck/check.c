@@ -1,5 +1,6 @@
 #include "tools/histcheck/check.h"
 
+#include "engine/base/assert.h"
 #include "engine/base/limits.h"
 #include "engine/base/map.h"
 #include "tools/histcheck/absence.h"
@@ -330,6 +331,7 @@ static void sent_add(struct check *c, uint32_t file, const struct record *r)
     }
     struct sent *sent = sent_of(c, r->hash);
     if (sent == NULL) {
+        NX_ASSERT(c->sent != NULL); /* as many as were counted */
         sent = &c->sent[c->sent_count];
         *sent =
             (struct sent){.hash = r->hash, .channel = r->channel, .author = client->user, .first_ns = r->ns};
@@ -351,6 +353,7 @@ static void gather_one(struct check *c, uint32_t file, const struct record *r)
             fault(c, TOOL_CHECK_MALFORMED, file, r);
             break;
         }
+        NX_ASSERT(c->clients != NULL);
         c->clients[c->clients_count] =
             (struct client){.user = r->id, .file = file, .number = r->client, .outage = NONE};
         put(&c->by_client, (uint64_t)file << 32 | r->client, c->clients_count++);
@@ -559,6 +562,7 @@ static void joined(struct check *c, const struct client *client, const struct re
     }
     if (view == NULL) {
         const uint32_t channel = channel_add(c, r->channel);
+        NX_ASSERT(c->views != NULL);
         view = &c->views[c->views_count];
         *view =
             (struct view){.client = (uint32_t)(client - c->clients),
