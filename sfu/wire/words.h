@@ -56,13 +56,16 @@ static inline uint8_t sfu_words_lower(uint8_t c)
 /** Returns whether `word` is `text` but for the case of ASCII letters. */
 static inline bool sfu_words_is(struct nx_bytes word, const char *text)
 {
-    size_t i = 0;
-    for (; i < word.size && text[i] != '\0'; i++) {
-        if (sfu_words_lower(word.at[i]) != sfu_words_lower((uint8_t)text[i])) {
+    const struct nx_bytes other = nx_bytes_text(text);
+    if (word.size != other.size) {
+        return false;
+    }
+    for (size_t i = 0; i < other.size; i++) {
+        if (sfu_words_lower(word.at[i]) != sfu_words_lower(other.at[i])) {
             return false;
         }
     }
-    return i == word.size && text[i] == '\0';
+    return true;
 }
 
 #endif
