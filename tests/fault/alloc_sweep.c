@@ -46,7 +46,7 @@ static void on_crash(int signal)
 static void wrong(const char *what, const char *detail)
 {
     if (why[0] == '\0') {
-        snprintf(why, sizeof why, "%s: %s", what, detail);
+        snprintf(why, sizeof why, "%.100s: %.150s", what, detail);
     }
 }
 

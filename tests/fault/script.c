@@ -20,7 +20,7 @@ static struct nx_arena arena;
 static void wrong(struct script *s, const char *what, enum nx_err err)
 {
     if (s->why[0] == '\0') {
-        snprintf(s->why, sizeof s->why, "%s: %s", what, nx_err_text(err));
+        snprintf(s->why, sizeof s->why, "%.160s: %.60s", what, nx_err_text(err));
     }
 }
 
