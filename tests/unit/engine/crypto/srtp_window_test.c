@@ -5,6 +5,8 @@
 #include "engine/base/prng.h"
 #include "tests/lib/check.h"
 
+#include <string.h>
+
 TEST(srtp_window, guesses_the_nearest_index)
 {
     struct nx_srtp_window window = {0};
